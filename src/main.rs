@@ -1,0 +1,2 @@
+//! The `ioc` binary.
+fn main() {}
