@@ -1,2 +1,7 @@
-//! The `ioc` binary.
-fn main() {}
+//! The `ioc` binary: parse, run, exit code. Everything else is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ioc::run(std::env::args_os())
+}

@@ -1,0 +1,28 @@
+//! `ioc check`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Arguments of `ioc check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc check beamlines/t01
+  ioc check beamlines/t01 t01-ea-ioc-01 --no-engine")]
+pub struct CheckArgs {
+    /// Folder of a services repository, or the name of a beamline in `ioc.toml`
+    pub repository: Option<PathBuf>,
+
+    /// Only these instances
+    #[arg(add = clap_complete::ArgValueCompleter::new(crate::cli::complete::instances))]
+    pub instances: Vec<String>,
+
+    /// Do not ask the container engine: images and their dbd files are not checked, and that is said
+    #[arg(long)]
+    pub no_engine: bool,
+
+    /// Count warnings as errors
+    #[arg(long)]
+    pub strict: bool,
+}

@@ -1,0 +1,109 @@
+//! `ioc deploy`, `ioc rollback` and `ioc history`.
+
+use clap::Args;
+
+use crate::cli::render::{BeamlineArgs, ValueArgs};
+
+/// Waiting and confirming, shared by the verbs that change what runs.
+#[derive(Debug, Clone, Args)]
+pub struct ActArgs {
+    /// Go on without asking
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// Show what would be done and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Do not wait until the IOC answers
+    #[arg(long)]
+    pub no_wait: bool,
+
+    /// How long to wait for each instance, as 90s or 2m
+    #[arg(long, default_value = "60s", value_name = "TIME", value_parser = crate::cli::deploy::duration)]
+    pub timeout: std::time::Duration,
+}
+
+/// Arguments of `ioc deploy`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc deploy t01-ea-ioc-01
+  ioc deploy --all -b t01 --yes
+  ioc deploy t01-ea-ioc-01 --atomic --timeout 30s")]
+pub struct DeployArgs {
+    /// Instances to deploy
+    #[arg(required_unless_present = "all", add = clap_complete::ArgValueCompleter::new(crate::cli::complete::instances))]
+    pub instances: Vec<String>,
+
+    /// Every instance of the beamline
+    #[arg(long, conflicts_with = "instances")]
+    pub all: bool,
+
+    /// Roll back by itself if the IOC does not answer in time
+    #[arg(long, conflicts_with = "no_wait")]
+    pub atomic: bool,
+
+    /// Why, kept in the history
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+
+    /// Confirming and waiting.
+    #[command(flatten)]
+    pub act: ActArgs,
+
+    /// Which beamline.
+    #[command(flatten)]
+    pub beamline: BeamlineArgs,
+
+    /// More values.
+    #[command(flatten)]
+    pub values: ValueArgs,
+}
+
+/// Arguments of `ioc rollback`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc rollback t01-ea-ioc-01         to the revision before
+  ioc rollback t01-ea-ioc-01 3")]
+pub struct RollbackArgs {
+    /// Instance to roll back
+    #[arg(add = clap_complete::ArgValueCompleter::new(crate::cli::complete::instances))]
+    pub instance: String,
+
+    /// Revision to go back to [default: the last one before the current that was deployed]
+    pub revision: Option<u32>,
+
+    /// Confirming and waiting.
+    #[command(flatten)]
+    pub act: ActArgs,
+
+    /// Which beamline.
+    #[command(flatten)]
+    pub beamline: BeamlineArgs,
+}
+
+/// Arguments of `ioc history`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  ioc history t01-ea-ioc-01")]
+pub struct HistoryArgs {
+    /// Instance whose revisions are listed
+    #[arg(add = clap_complete::ArgValueCompleter::new(crate::cli::complete::instances))]
+    pub instance: String,
+
+    /// Which beamline.
+    #[command(flatten)]
+    pub beamline: BeamlineArgs,
+}
+
+/// Reads `90s`, `2m`, `1h30m` or a plain number of seconds.
+pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(std::time::Duration::from_secs(seconds));
+    }
+    let parsed: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| format!("`{text}` is not a time; write it as 90s, 2m or 1h30m"))?;
+    std::time::Duration::try_from(parsed).map_err(|_| format!("`{text}` is negative"))
+}

@@ -1,0 +1,95 @@
+//! The command line: clap types only, one file per noun.
+//!
+//! Nothing here reads files or the environment by hand; defaults that come from files are resolved in
+//! [`crate::settings`].
+
+pub mod build;
+pub mod check;
+pub mod complete;
+pub mod deploy;
+pub mod global;
+pub mod image;
+pub mod import;
+pub mod lifecycle;
+pub mod logs;
+pub mod new;
+pub mod ps;
+pub mod render;
+pub mod shell;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Parser, Subcommand};
+
+use crate::cli::global::GlobalArgs;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Build, deploy and watch EPICS IOCs
+#[derive(Debug, Parser)]
+#[command(name = "ioc", version, styles = STYLES, max_term_width = 100)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(after_help = "\
+Examples:
+  ioc build ioc-sim               build an image and the images below it
+  ioc check beamlines/t01         find mistakes before deploying
+  ioc deploy t01-ea-ioc-01        deploy an instance and wait until it answers
+  ioc ps                          what runs, where, in which version
+  ioc attach t01-ea-ioc-01        type into its IOC shell
+
+Exit codes are listed in docs/exit-codes.md.")]
+pub struct Cli {
+    /// Options that every command has.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// One variant per verb.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Write a new beamline, IOC instance or generic IOC
+    New(new::NewArgs),
+    /// Build generic IOC images, base first, only what changed
+    Build(build::BuildArgs),
+    /// Look at images: list, graph, show; make a base image
+    Image(image::ImageArgs),
+    /// Read definitions that other tools wrote
+    Import(import::ImportArgs),
+    /// Find mistakes in a services repository before deploying
+    Check(check::CheckArgs),
+    /// Print the manifests of an instance
+    Render(render::RenderArgs),
+    /// Show what a deploy would change, by resource and field
+    Diff(render::DiffArgs),
+    /// Deploy instances and wait until they answer
+    Deploy(deploy::DeployArgs),
+    /// Go back to an earlier revision of an instance
+    Rollback(deploy::RollbackArgs),
+    /// List the revisions of an instance
+    History(deploy::HistoryArgs),
+    /// List instances with state, health, version, image and node
+    Ps(ps::PsArgs),
+    /// Print or follow the logs of instances
+    Logs(logs::LogsArgs),
+    /// Attach to the IOC shell of an instance
+    Attach(shell::AttachArgs),
+    /// Run a command in the container of an instance
+    Exec(shell::ExecArgs),
+    /// Start instances that were stopped
+    Start(lifecycle::StartArgs),
+    /// Stop instances; they stay stopped until started
+    Stop(lifecycle::StopArgs),
+    /// Restart instances
+    Restart(lifecycle::RestartArgs),
+    /// Remove instances and their release history
+    Delete(lifecycle::DeleteArgs),
+    /// Print the script that makes a shell complete `ioc` commands
+    Completion(complete::CompletionArgs),
+}

@@ -1,0 +1,26 @@
+//! `ioc ps`.
+
+use clap::Args;
+
+use crate::cli::render::BeamlineArgs;
+
+/// Arguments of `ioc ps`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc ps
+  ioc ps -w                 keep the list on the screen and up to date
+  ioc ps -o json | jq '.[] | select(.state != \"running\")'")]
+pub struct PsArgs {
+    /// Only these instances
+    #[arg(add = clap_complete::ArgValueCompleter::new(crate::cli::complete::instances))]
+    pub instances: Vec<String>,
+
+    /// Keep the list on the screen and up to date until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
+
+    /// Which beamline.
+    #[command(flatten)]
+    pub beamline: BeamlineArgs,
+}

@@ -1,0 +1,58 @@
+//! `ioc attach` and `ioc exec`.
+
+use clap::Args;
+
+use crate::cli::render::BeamlineArgs;
+
+/// Arguments of `ioc attach`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc attach t01-ea-ioc-01                 leave with Ctrl-] 
+  ioc attach t01-ea-ioc-01 --read-only     look, type nothing
+  echo dbl | ioc attach t01-ea-ioc-01      type the lines of a file, print the answers")]
+pub struct AttachArgs {
+    /// Instance to attach to
+    #[arg(add = clap_complete::ArgValueCompleter::new(crate::cli::complete::instances))]
+    pub instance: String,
+
+    /// Only look: nothing that is typed reaches the IOC
+    #[arg(long)]
+    pub read_only: bool,
+
+    /// Pass Ctrl-C and Ctrl-D on to the IOC, which may end it
+    #[arg(long, conflicts_with = "read_only")]
+    pub allow_control: bool,
+
+    /// How many earlier lines are shown first
+    #[arg(short = 'n', long, default_value_t = 20, value_name = "LINES")]
+    pub tail: usize,
+
+    /// Which beamline.
+    #[command(flatten)]
+    pub beamline: BeamlineArgs,
+}
+
+/// Arguments of `ioc exec`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc exec t01-ea-ioc-01                       a shell in its container
+  ioc exec t01-ea-ioc-01 -- caget T01:UPTIME")]
+pub struct ExecArgs {
+    /// Instance to run the command in
+    #[arg(add = clap_complete::ArgValueCompleter::new(crate::cli::complete::instances))]
+    pub instance: String,
+
+    /// Command and its arguments [default: a shell]
+    #[arg(last = true)]
+    pub command: Vec<String>,
+
+    /// Which container of the instance [default: the IOC]
+    #[arg(short, long)]
+    pub container: Option<String>,
+
+    /// Which beamline.
+    #[command(flatten)]
+    pub beamline: BeamlineArgs,
+}

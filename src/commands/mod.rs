@@ -1,0 +1,150 @@
+//! The work of each verb: resolved settings and arguments in, data or effect out. One file per verb.
+
+pub mod completion;
+
+use std::process::ExitCode;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::image::ImageVerb;
+use crate::cli::import::ImportWhat;
+use crate::cli::new::NewWhat;
+use crate::cli::{Cli, Verb};
+use crate::settings::Settings;
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+use crate::ui::printer::Printer;
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All done.
+    Success,
+    /// It ran, and its answer is no: findings, differences.
+    Negative,
+    /// A program that was run for the user ended with this code.
+    External(u8),
+}
+
+impl Outcome {
+    /// The exit code of the process.
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Success => ExitCode::SUCCESS,
+            Self::Negative => ErrorKind::Negative.exit_code(),
+            Self::External(code) => ExitCode::from(code),
+        }
+    }
+}
+
+/// What every command gets.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Resolved settings.
+    pub settings: Settings,
+    /// The way to the terminal.
+    pub printer: Printer,
+    /// Cancelled by the first Ctrl-C or SIGTERM; the command then leaves things as it found them or says what
+    /// was done. A second Ctrl-C ends the process at once.
+    pub cancel: CancellationToken,
+}
+
+/// Runs the verb of a command line.
+///
+/// # Errors
+///
+/// What the verb could not do, with the kind that decides the exit code.
+pub fn dispatch(cli: Cli, printer: &Printer) -> CommandResult<Outcome> {
+    if let Verb::Completion(args) = &cli.verb {
+        return completion::completion(args, printer);
+    }
+    let context = Context {
+        settings: Settings::resolve(&cli.global)?,
+        printer: printer.clone(),
+        cancel: CancellationToken::new(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::system(error, "failed to start"))?;
+    let outcome = runtime.block_on(async {
+        spawn_signal_listener(context.cancel.clone());
+        run(cli.verb, &context).await
+    });
+    // Blocking reads of standard input cannot be cancelled and must not hold the process back.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// The first Ctrl-C or SIGTERM asks the command to stop, the second ends the process.
+fn spawn_signal_listener(cancel: CancellationToken) {
+    tokio::spawn(async move {
+        let Ok(mut terminate) =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        else {
+            return;
+        };
+        let mut asked = false;
+        loop {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            if asked {
+                #[expect(
+                    clippy::exit,
+                    reason = "the user asked twice: nothing may hold the process back"
+                )]
+                std::process::exit(i32::from(ErrorKind::Interrupted.code()));
+            }
+            asked = true;
+            cancel.cancel();
+        }
+    });
+}
+
+async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
+    match verb {
+        Verb::New(args) => match args.what {
+            NewWhat::Beamline(_args) => missing(context, "new beamline"),
+            NewWhat::Instance(_args) => missing(context, "new instance"),
+            NewWhat::GenericIoc(_args) => missing(context, "new generic-ioc"),
+        },
+        Verb::Build(_args) => missing(context, "build"),
+        Verb::Image(args) => match args.verb {
+            ImageVerb::Ls(_args) => missing(context, "image ls"),
+            ImageVerb::Graph(_args) => missing(context, "image graph"),
+            ImageVerb::Show(_args) => missing(context, "image show"),
+            ImageVerb::Bootstrap(_args) => missing(context, "image bootstrap"),
+        },
+        Verb::Import(args) => match args.what {
+            ImportWhat::Recipe(_args) => missing(context, "import recipe"),
+        },
+        Verb::Check(_args) => missing(context, "check"),
+        Verb::Render(_args) => missing(context, "render"),
+        Verb::Diff(_args) => missing(context, "diff"),
+        Verb::Deploy(_args) => missing(context, "deploy"),
+        Verb::Rollback(_args) => missing(context, "rollback"),
+        Verb::History(_args) => missing(context, "history"),
+        Verb::Ps(_args) => missing(context, "ps"),
+        Verb::Logs(_args) => missing(context, "logs"),
+        Verb::Attach(_args) => missing(context, "attach"),
+        Verb::Exec(_args) => missing(context, "exec"),
+        Verb::Start(_args) => missing(context, "start"),
+        Verb::Stop(_args) => missing(context, "stop"),
+        Verb::Restart(_args) => missing(context, "restart"),
+        Verb::Delete(_args) => missing(context, "delete"),
+        Verb::Completion(_args) => Err(CommandError::new(
+            ErrorKind::Internal,
+            "completion needs no settings and is dispatched before",
+        )),
+    }
+}
+
+/// Says that a verb does not work yet.
+fn missing(_context: &Context, verb: &str) -> CommandResult<Outcome> {
+    Err(CommandError::new(
+        ErrorKind::Unsupported,
+        format!("`ioc {verb}` does not work yet"),
+    )
+    .hint("the status table in README.md says what does"))
+}

@@ -1,0 +1,1 @@
+//! IOC instances that run: releases, plans, the local backend, logs and consoles.

@@ -1,0 +1,1 @@
+//! Sources of support modules: fetched on this machine, checked, cached, handed to the build.

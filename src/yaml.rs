@@ -1,0 +1,197 @@
+//! YAML files of the project read into types: the only module that knows the YAML library.
+//!
+//! A mistake becomes a [`Diagnostic`] with file, line, column, the line itself and, for a misspelt field,
+//! the nearest one. Values of charts do not come through here: `crates/helm` has its own model with Helm's
+//! rules.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_saphyr::DeserializeError;
+
+use crate::diagnostic::{Diagnostic, Place, nearest};
+
+pub use serde_saphyr::Spanned;
+
+/// Largest YAML file that is read, in bytes. Image definitions and recipes have a few kilobytes.
+pub const LARGEST_FILE: usize = 4 * 1024 * 1024;
+
+/// Reads `source`, the text of the file `path`, into a type.
+///
+/// # Errors
+///
+/// A diagnostic that names the place and what was expected there; also for duplicate keys and for documents
+/// whose aliases expand without bound.
+pub fn from_str<T: DeserializeOwned>(path: &Path, source: &str) -> Result<T, Box<Diagnostic>> {
+    if source.len() > LARGEST_FILE {
+        return Err(Box::new(
+            Diagnostic::error(format!(
+                "`{}` has {} bytes, more than the {LARGEST_FILE} that a definition may have",
+                path.display(),
+                source.len()
+            ))
+            .in_file(path),
+        ));
+    }
+    let options = serde_saphyr::options! { with_snippet: false };
+    serde_saphyr::from_str_with_options(source, options)
+        .map_err(|error| Box::new(diagnose(path, source, &error)))
+}
+
+/// A value as YAML text with a line end.
+pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_saphyr::SerializeError> {
+    serde_saphyr::to_string(&value)
+}
+
+/// Where a spanned value stands in its file.
+pub fn place_of<T>(path: &Path, source: &str, spanned: &Spanned<T>) -> Place {
+    place_at(path, source, &spanned.referenced)
+}
+
+fn place_at(path: &Path, source: &str, location: &serde_saphyr::Location) -> Place {
+    let line = usize::try_from(location.line()).unwrap_or(0);
+    let column = usize::try_from(location.column()).unwrap_or(0);
+    let rest = line
+        .checked_sub(1)
+        .and_then(|index| source.lines().nth(index))
+        .map_or(0, |text| {
+            text.chars()
+                .count()
+                .saturating_sub(column.saturating_sub(1))
+        });
+    let length = match location.span().len() {
+        0 => word_length(source, line, column),
+        length => usize::try_from(length).unwrap_or(1),
+    };
+    Place::in_text(path, source, line, column, length.min(rest.max(1)))
+}
+
+/// The length of the word that starts at a place, for locations that name only a point.
+fn word_length(source: &str, line: usize, column: usize) -> usize {
+    let Some(text) = line
+        .checked_sub(1)
+        .and_then(|index| source.lines().nth(index))
+    else {
+        return 1;
+    };
+    text.chars()
+        .skip(column.saturating_sub(1))
+        .take_while(|character| !character.is_whitespace() && *character != ':')
+        .count()
+        .max(1)
+}
+
+fn diagnose(path: &Path, source: &str, error: &DeserializeError) -> Diagnostic {
+    let place = error
+        .location()
+        .filter(|location| location.line() > 0)
+        .map_or_else(
+            || Place::file(path),
+            |location| place_at(path, source, &location),
+        );
+    match error {
+        DeserializeError::SerdeUnknownField {
+            field, expected, ..
+        } => misspelt("field", field, expected).at(place),
+        DeserializeError::SerdeUnknownVariant {
+            variant, expected, ..
+        } => misspelt("value", variant, expected).at(place),
+        DeserializeError::SerdeMissingField { field, .. } => {
+            Diagnostic::error(format!("field `{field}` is missing"))
+                .at(place)
+                .expected(format!("`{field}:` belongs here"))
+        }
+        DeserializeError::DuplicateMappingKey { key: Some(key), .. } => {
+            Diagnostic::error(format!("`{key}` stands here a second time"))
+                .at(place)
+                .hint("keep one of the two")
+        }
+        other => Diagnostic::error(without_place(&other.to_string())).at(place),
+    }
+}
+
+fn misspelt(what: &str, word: &str, expected: &[&'static str]) -> Diagnostic {
+    let diagnostic = Diagnostic::error(format!("unknown {what} `{word}`"))
+        .expected(format!("expected one of {}", list(expected)));
+    match nearest(word, expected.iter().copied()) {
+        Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+        None => diagnostic,
+    }
+}
+
+/// Names in backticks, with commas.
+fn list(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+/// The library puts the position into some messages; it is shown with the line instead.
+fn without_place(message: &str) -> String {
+    let first = message.lines().next().unwrap_or(message);
+    let cut = first.find(" at line ").unwrap_or(first.len());
+    first[..cut].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[expect(dead_code, reason = "only the parsing is tested")]
+        name: String,
+        #[serde(default)]
+        #[expect(dead_code, reason = "only the parsing is tested")]
+        modules: Vec<String>,
+    }
+
+    fn message(source: &str) -> String {
+        let diagnostic =
+            from_str::<Sample>(Path::new("image.yaml"), source).expect_err("must not parse");
+        anstream::adapter::strip_str(&crate::ui::snippet::render(&diagnostic)).to_string()
+    }
+
+    #[test]
+    fn a_misspelt_field_names_the_right_one() {
+        insta::assert_snapshot!(message("name: a\nmodlues: [b]\n"), @"");
+    }
+
+    #[test]
+    fn a_missing_field_is_named() {
+        insta::assert_snapshot!(message("modules: [b]\n"), @"");
+    }
+
+    #[test]
+    fn a_wrong_type_shows_the_line() {
+        insta::assert_snapshot!(message("name: a\nmodules: 5\n"), @"");
+    }
+
+    #[test]
+    fn a_duplicate_key_is_an_error() {
+        insta::assert_snapshot!(message("name: a\nname: b\n"), @"");
+    }
+
+    #[test]
+    fn broken_yaml_shows_the_line() {
+        insta::assert_snapshot!(message("name: [a\nmodules: }\n"), @"");
+    }
+
+    #[test]
+    fn aliases_that_expand_without_bound_are_refused() {
+        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..12 {
+            let before = format!("*a{}", level - 1);
+            let row = vec![before; 10].join(", ");
+            bomb.push_str(&format!("a{level}: &a{level} [{row}]\n"));
+        }
+        let result = from_str::<std::collections::BTreeMap<String, serde_json::Value>>(
+            Path::new("bomb.yaml"),
+            &bomb,
+        );
+        assert!(result.is_err());
+    }
+}
