@@ -18,6 +18,7 @@ pub mod project;
 pub mod services;
 pub mod settings;
 pub mod source;
+pub mod text;
 pub mod ui;
 pub mod yaml;
 

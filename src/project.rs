@@ -12,6 +12,9 @@ use crate::diagnostic::{Diagnostic, Place, nearest};
 /// Name of the project file.
 pub const FILE_NAME: &str = "ioc.toml";
 
+/// Largest project file that is read, in bytes.
+pub const LARGEST_FILE: usize = 1024 * 1024;
+
 /// Contents of `ioc.toml`. Every key may be missing.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -142,14 +145,18 @@ pub fn parse(path: &Path, source: &str) -> Result<ProjectFile, Box<Diagnostic>> 
 
 /// Turns serde's "unknown field `x`, expected one of `a`, `b`" into our words with the nearest name.
 fn diagnose(message: &str) -> Diagnostic {
-    let Some(rest) = message.strip_prefix("unknown field `") else {
+    let (what, rest) = if let Some(rest) = message.strip_prefix("unknown field `") {
+        ("key", rest)
+    } else if let Some(rest) = message.strip_prefix("unknown variant `") {
+        ("value", rest)
+    } else {
         return Diagnostic::error(message);
     };
     let Some((field, rest)) = rest.split_once('`') else {
         return Diagnostic::error(message);
     };
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    let diagnostic = Diagnostic::error(format!("unknown key `{field}`"))
+    let diagnostic = Diagnostic::error(format!("unknown {what} `{field}`"))
         .expected(format!("expected one of {}", known.join(", ")));
     match nearest(field, known.iter().copied()) {
         Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
@@ -178,12 +185,25 @@ mod tests {
 
     #[test]
     fn an_unknown_key_names_the_nearest() {
-        insta::assert_snapshot!(message("[beamline.t01]\nrepositry = \"x\"\n"), @"");
+        insta::assert_snapshot!(message("[beamline.t01]\nrepositry = \"x\"\n"), @r#"
+        error: unknown key `repositry`
+         --> ioc.toml:2:1
+          |
+        2 | repositry = "x"
+          | ^^^^^^^^^ expected one of repository, backend, context, namespace
+        hint: did you mean `repository`?
+        "#);
     }
 
     #[test]
     fn a_wrong_backend_shows_the_line() {
         insta::assert_snapshot!(
-            message("[beamline.t01]\nrepository = \"x\"\nbackend = \"swarm\"\n"), @"");
+            message("[beamline.t01]\nrepository = \"x\"\nbackend = \"swarm\"\n"), @r#"
+        error: unknown value `swarm`
+         --> ioc.toml:3:11
+          |
+        3 | backend = "swarm"
+          |           ^^^^^^^ expected one of local, kubernetes
+        "#);
     }
 }

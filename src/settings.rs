@@ -349,7 +349,7 @@ fn base_folder(environment: &Environment, xdg: &str, home: &str) -> Option<PathB
 }
 
 fn read(path: &Path, current: &Path) -> CommandResult<ProjectFile> {
-    let source = fs_err::read_to_string(path)?;
+    let source = crate::text::read(path, project::LARGEST_FILE)?;
     let shown = path.strip_prefix(current).unwrap_or(path);
     project::parse(shown, &source)
         .map_err(|diagnostic| CommandError::from_diagnostic(ErrorKind::Input, *diagnostic))

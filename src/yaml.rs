@@ -107,7 +107,24 @@ fn diagnose(path: &Path, source: &str, error: &DeserializeError) -> Diagnostic {
                 .at(place)
                 .hint("keep one of the two")
         }
+        DeserializeError::Unexpected { expected, .. } => {
+            let expected = in_plain_words(expected);
+            Diagnostic::error(format!("{expected} was expected here"))
+                .at(place)
+                .expected(format!("expected {expected}"))
+        }
         other => Diagnostic::error(without_place(&other.to_string())).at(place),
+    }
+}
+
+/// The library names events of its parser; people know lists, keys and values.
+fn in_plain_words(event: &str) -> &str {
+    match event {
+        "sequence start" => "a list, as `[a, b]` or lines that begin with `- `",
+        "mapping start" => "keys with values, as `key: value`",
+        "mapping end" => "the end of the keys",
+        "string scalar" | "scalar" => "a single value, not a list or keys",
+        other => other,
     }
 }
 
@@ -157,27 +174,59 @@ mod tests {
 
     #[test]
     fn a_misspelt_field_names_the_right_one() {
-        insta::assert_snapshot!(message("name: a\nmodlues: [b]\n"), @"");
+        insta::assert_snapshot!(message("name: a\nmodlues: [b]\n"), @"
+        error: unknown field `modlues`
+         --> image.yaml:2:1
+          |
+        2 | modlues: [b]
+          | ^^^^^^^ expected one of `name`, `modules`
+        hint: did you mean `modules`?
+        ");
     }
 
     #[test]
     fn a_missing_field_is_named() {
-        insta::assert_snapshot!(message("modules: [b]\n"), @"");
+        insta::assert_snapshot!(message("modules: [b]\n"), @"
+        error: field `name` is missing
+         --> image.yaml:1:1
+          |
+        1 | modules: [b]
+          | ^^^^^^^ `name:` belongs here
+        ");
     }
 
     #[test]
     fn a_wrong_type_shows_the_line() {
-        insta::assert_snapshot!(message("name: a\nmodules: 5\n"), @"");
+        insta::assert_snapshot!(message("name: a\nmodules: 5\n"), @"
+        error: a list, as `[a, b]` or lines that begin with `- ` was expected here
+         --> image.yaml:2:10
+          |
+        2 | modules: 5
+          |          ^ expected a list, as `[a, b]` or lines that begin with `- `
+        ");
     }
 
     #[test]
     fn a_duplicate_key_is_an_error() {
-        insta::assert_snapshot!(message("name: a\nname: b\n"), @"");
+        insta::assert_snapshot!(message("name: a\nname: b\n"), @"
+        error: `name` stands here a second time
+         --> image.yaml:2:1
+          |
+        2 | name: b
+          | ^^^^
+        hint: keep one of the two
+        ");
     }
 
     #[test]
     fn broken_yaml_shows_the_line() {
-        insta::assert_snapshot!(message("name: [a\nmodules: }\n"), @"");
+        insta::assert_snapshot!(message("name: [a\nmodules: }\n"), @"
+        error: a single value, not a list or keys was expected here
+         --> image.yaml:1:7
+          |
+        1 | name: [a
+          |       ^ expected a single value, not a list or keys
+        ");
     }
 
     #[test]

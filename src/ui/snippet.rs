@@ -91,13 +91,23 @@ mod tests {
             .at(Place::in_text("image.yaml", source, 2, 1, 7))
             .expected("expected one of the fields of an image")
             .hint("did you mean `databases`?");
-        insta::assert_snapshot!(plain(&diagnostic), @"");
+        insta::assert_snapshot!(plain(&diagnostic), @"
+        error: unknown field `databse`
+         --> image.yaml:2:1
+          |
+        2 | databse: []
+          | ^^^^^^^ expected one of the fields of an image
+        hint: did you mean `databases`?
+        ");
     }
 
     #[test]
     fn a_place_without_a_line_names_the_file() {
         let diagnostic = Diagnostic::warning("no `config` folder").at(Place::file("services/x"));
-        insta::assert_snapshot!(plain(&diagnostic), @"");
+        insta::assert_snapshot!(plain(&diagnostic), @"
+        warning: no `config` folder
+         --> services/x
+        ");
     }
 
     #[test]

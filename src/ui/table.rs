@@ -79,6 +79,10 @@ mod tests {
         let mut table = Table::new(["IMAGE", "SIZE"]).align_right(1);
         table.row(["epics-base", "12 MB"]);
         table.row(["ioc-sim", ""]);
-        insta::assert_snapshot!(table.render(), @"");
+        insta::assert_snapshot!(table.render(), @"
+        IMAGE        SIZE
+        epics-base  12 MB
+        ioc-sim         -
+        ");
     }
 }

@@ -1,1 +1,11 @@
-//! The one integration-test binary.
+//! The one integration-test binary: it runs the real `ioc` as a user would.
+//!
+//! One module per subject. Tests that need a real part (container engine, helm, EPICS) get it through
+//! [`testbed`], which fails under `CI=true` when the part is missing and otherwise says loudly what was left out.
+
+mod architecture;
+mod bad_input;
+mod context;
+mod documentation;
+mod help;
+mod testbed;
