@@ -1,0 +1,154 @@
+//! From the instance names of a command line to instances: which beamline of `ioc.toml` has them.
+
+use crate::services::error::unknown_instance;
+use crate::services::repository::{Instance, Repository};
+use crate::settings::{Beamline, Settings};
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+
+/// An instance and the beamline that it belongs to.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// The beamline of `ioc.toml`.
+    pub beamline: Beamline,
+    /// The instance in the beamline's services repository.
+    pub instance: Instance,
+}
+
+/// The instances that are meant by `names`, in that order without repetition; with `all`, every instance
+/// of the beamline, or of every beamline when none is named.
+///
+/// # Errors
+///
+/// An unknown beamline or instance, with what was probably meant; a name that several beamlines have; a
+/// services repository that is missing and could have the instance.
+pub fn select(
+    settings: &Settings,
+    names: &[String],
+    beamline: Option<&str>,
+    all: bool,
+) -> CommandResult<Vec<Selection>> {
+    let beamlines: Vec<&Beamline> = match beamline {
+        Some(name) => vec![settings.beamline(name)?],
+        None => settings.beamlines.values().collect(),
+    };
+    if beamlines.is_empty() {
+        return Err(no_beamlines(settings));
+    }
+    let opened: Vec<Opened<'_>> = beamlines
+        .into_iter()
+        .map(|beamline| Opened {
+            beamline,
+            repository: Repository::open(&beamline.repository).map_err(CommandError::from),
+        })
+        .collect();
+    if all {
+        return every_instance(opened);
+    }
+    let mut selections: Vec<Selection> = Vec::new();
+    for name in names {
+        let selection = find(&opened, name)?;
+        if !selections
+            .iter()
+            .any(|other| other.instance.name() == selection.instance.name())
+        {
+            selections.push(selection);
+        }
+    }
+    Ok(selections)
+}
+
+/// A beamline and its services repository, or why that cannot be read.
+struct Opened<'a> {
+    beamline: &'a Beamline,
+    repository: CommandResult<Repository>,
+}
+
+fn every_instance(opened: Vec<Opened<'_>>) -> CommandResult<Vec<Selection>> {
+    let mut selections = Vec::new();
+    for Opened {
+        beamline,
+        repository,
+    } in opened
+    {
+        selections.extend(repository?.instances().iter().map(|instance| Selection {
+            beamline: beamline.clone(),
+            instance: instance.clone(),
+        }));
+    }
+    Ok(selections)
+}
+
+/// The one beamline that has the instance. A repository that cannot be read is an error only if none of the
+/// others has it: not everybody has every beamline checked out.
+fn find(opened: &[Opened<'_>], name: &str) -> CommandResult<Selection> {
+    let mut found: Vec<Selection> = Vec::new();
+    let mut known = Vec::new();
+    let mut unreadable = Vec::new();
+    for Opened {
+        beamline,
+        repository,
+    } in opened
+    {
+        let repository = match repository {
+            Ok(repository) => repository,
+            Err(error) => {
+                unreadable.push((&beamline.name, error));
+                continue;
+            }
+        };
+        match repository.instance(name) {
+            Ok(instance) => found.push(Selection {
+                beamline: (*beamline).clone(),
+                instance: instance.clone(),
+            }),
+            Err(_unknown) => {
+                known.extend(repository.instances().iter().map(|i| i.name().to_owned()));
+            }
+        }
+    }
+    if found.len() > 1 {
+        let names: Vec<String> = found
+            .iter()
+            .map(|selection| format!("`{}`", selection.beamline.name))
+            .collect();
+        return Err(CommandError::new(
+            ErrorKind::Conflict,
+            format!(
+                "the beamlines {} both have an instance `{name}`",
+                names.join(" and ")
+            ),
+        )
+        .hint(format!(
+            "name one with `--beamline {}`",
+            found[0].beamline.name
+        )));
+    }
+    if let Some(selection) = found.pop() {
+        return Ok(selection);
+    }
+    let mut error = CommandError::not_found(match opened {
+        [only] => format!(
+            "beamline `{}` has no IOC instance `{name}`",
+            only.beamline.name
+        ),
+        _ => format!("no beamline has an IOC instance `{name}`"),
+    });
+    if let [(beamline, cause), ..] = unreadable[..] {
+        error = error.hint(format!(
+            "the services repository of beamline `{beamline}` was not searched: {cause}"
+        ));
+    }
+    Err(unknown_instance(error, name, &known))
+}
+
+fn no_beamlines(settings: &Settings) -> CommandError {
+    match &settings.project {
+        Some(project) => CommandError::not_found(format!(
+            "`{}` has no beamline",
+            project.join(crate::project::FILE_NAME).display()
+        ))
+        .hint("`ioc new beamline NAME` writes one"),
+        None => CommandError::not_found("there is no `ioc.toml` in this folder or above it")
+            .hint("change into the project, or name it with `--project FOLDER`"),
+    }
+}
