@@ -62,6 +62,11 @@ pub struct FetchTable {
     pub ca_bundle: Option<PathBuf>,
     /// HTTP proxy for fetches and package installs, never kept in an image.
     pub proxy: Option<String>,
+    /// Hosts that are reached without the proxy, as in `NO_PROXY`.
+    pub no_proxy: Option<String>,
+    /// Mirror of Debian packages, such as `http://packages.site/debian`; without it the one in apt's
+    /// configuration of this machine is taken.
+    pub debian_mirror: Option<String>,
     /// Never use the network: what is not in the cache is an error.
     pub offline: Option<bool>,
 }

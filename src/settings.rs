@@ -54,6 +54,10 @@ pub struct FetchSettings {
     pub ca_bundle: Option<PathBuf>,
     /// HTTP proxy.
     pub proxy: Option<String>,
+    /// Hosts that are reached without the proxy, separated by commas.
+    pub no_proxy: Option<String>,
+    /// Mirror of Debian packages; `None` asks apt's configuration.
+    pub debian_mirror: Option<String>,
     /// Never use the network.
     pub offline: bool,
 }
@@ -258,6 +262,13 @@ impl Layers<'_> {
                 .variable("IOC_PROXY")
                 .or_else(|| self.either(|file| file.fetch.proxy.clone()))
                 .or_else(|| proxy_variables.iter().find_map(|name| self.variable(name))),
+            no_proxy: self
+                .either(|file| file.fetch.no_proxy.clone())
+                .or_else(|| self.variable("no_proxy"))
+                .or_else(|| self.variable("NO_PROXY")),
+            debian_mirror: self
+                .variable("IOC_DEBIAN_MIRROR")
+                .or_else(|| self.either(|file| file.fetch.debian_mirror.clone())),
             offline: self
                 .variable("IOC_OFFLINE")
                 .map(|value| value != "0" && value != "false")
