@@ -99,15 +99,12 @@ pub struct DebianSource {
     pub component: ArchiveComponent,
     /// Its archives, each with its checksum. Empty is an error that prints what the mirror has, ready to be
     /// pasted.
+    ///
+    /// The `.orig.tar.*` becomes the tree, an `.orig-NAME.tar.*` the folder `NAME` in it, a `.debian.tar.*` the
+    /// folder `debian`. The patches of the distribution are not applied: they fit the software to the
+    /// distribution's folders and tests; a recipe has its own `patches`.
     #[serde(default)]
     pub files: Vec<DebianFile>,
-    /// Whether the patches of the distribution are applied (`debian/patches/series`).
-    #[serde(default = "yes")]
-    pub patches: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// One archive of a Debian source package.
@@ -349,9 +346,13 @@ mod tests {
         let cases = [
             "path: simplant".to_owned(),
             "git: {url: 'https://host/asyn.git', tag: R4-45}".to_owned(),
-            format!("git: {{url: 'git@host:asyn.git', tag: v1, commit: {commit}, submodules: [a/b]}}"),
+            format!(
+                "git: {{url: 'git@host:asyn.git', tag: v1, commit: {commit}, submodules: [a/b]}}"
+            ),
             format!("archive: {{url: 'https://host/x.tar.gz', sha256: {sum}, strip: 0}}"),
-            format!("debian: {{package: epics-base, version: 7.0.8.1-1, files: [{{name: a.tar.xz, sha256: {sum}}}]}}"),
+            format!(
+                "debian: {{package: epics-base, version: 7.0.8.1-1, files: [{{name: a.tar.xz, sha256: {sum}}}]}}"
+            ),
         ];
         for case in &cases {
             let source = parse(case).unwrap();
@@ -384,16 +385,17 @@ mod tests {
             parse(case).expect_err(case);
         }
         for name in ["../a", "/a", "", "-a", "a/../b", "./a"] {
-            let case =
-                format!("debian: {{package: xy, version: 1-1, files: [{{name: '{name}', sha256: {sum}}}]}}");
+            let case = format!(
+                "debian: {{package: xy, version: 1-1, files: [{{name: '{name}', sha256: {sum}}}]}}"
+            );
             parse(&case).expect_err(name);
         }
     }
 
     #[test]
     fn messages_say_what_was_expected() {
-        insta::assert_snapshot!(parse("archive: {url: u, sha256: abc}").unwrap_err(), @"");
-        insta::assert_snapshot!(parse("svn: {url: u}").unwrap_err(), @"");
+        insta::assert_snapshot!(parse("archive: {url: u, sha256: abc}").unwrap_err(), @"`abc` is not a SHA-256 sum (64 lower-case hexadecimal digits)");
+        insta::assert_snapshot!(parse("svn: {url: u}").unwrap_err(), @"unknown value `svn`");
     }
 
     #[test]

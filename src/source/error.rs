@@ -157,7 +157,9 @@ pub enum SourceError {
         cause: Cause,
     },
     /// A Debian source package is not described completely.
-    #[error("the recipe must list the files of Debian source package `{package}` {version} with their SHA-256")]
+    #[error(
+        "the recipe must list the files of Debian source package `{package}` {version} with their SHA-256"
+    )]
     DebianFiles {
         /// Source package.
         package: String,
@@ -171,17 +173,6 @@ pub enum SourceError {
     NoDebianMirror {
         /// Where was looked.
         why: String,
-    },
-    /// A patch of the distribution does not apply.
-    #[error("patch `{patch}` of Debian source package `{package}` does not apply")]
-    DebianPatch {
-        /// Source package.
-        package: String,
-        /// File below `debian/patches`.
-        patch: String,
-        /// What `patch` said.
-        #[source]
-        cause: Cause,
     },
     /// A local folder cannot be a source.
     #[error("local source `{}` cannot be used: {why}", path.display())]
@@ -298,7 +289,6 @@ impl SourceError {
             | Self::Url { .. }
             | Self::Hostile { .. }
             | Self::Unpack { .. }
-            | Self::DebianPatch { .. }
             | Self::Path { .. }
             | Self::Io { .. }
             | Self::Cancelled => Vec::new(),

@@ -52,7 +52,10 @@ mod tests {
         for (url, expected) in [
             ("https://host/epics/asyn.git", "file:///srv/epics/asyn.git"),
             ("https://host/epics", "file:///srv/epics"),
-            ("https://host/epics-modules/a", "https://mirror/host/epics-modules/a"),
+            (
+                "https://host/epics-modules/a",
+                "https://mirror/host/epics-modules/a",
+            ),
             ("git@host:a/b.git", "https://mirror/a/b.git"),
             ("https://exact/x.tar.gz", "file:///x.tar.gz"),
             ("https://exact/x.tar.gz2", "https://exact/x.tar.gz2"),

@@ -9,7 +9,7 @@
 pub mod context;
 pub mod definition;
 pub mod error;
-mod mirror;
+pub mod mirror;
 
 use std::fmt;
 use std::path::PathBuf;
