@@ -1,1 +1,4 @@
 //! IOC instances that run: releases, plans, the local backend, logs and consoles.
+
+pub mod console;
+pub mod logs;

@@ -1,0 +1,4 @@
+//! Logs of instances: cutting the engine's stream into lines, time windows, merging several instances.
+
+pub mod line;
+pub mod window;
