@@ -1,4 +1,5 @@
 //! IOC instances that run: releases, plans, the local backend, logs and consoles.
 
 pub mod console;
+pub mod containers;
 pub mod logs;

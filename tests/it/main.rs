@@ -3,6 +3,13 @@
 //! One module per subject. Tests that need a real part (container engine, helm, EPICS) get it through
 //! [`testbed`], which fails under `CI=true` when the part is missing and otherwise says loudly what was left out.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests stop at the first surprise, and say aloud what they could not check"
+)]
+
 mod architecture;
 mod bad_input;
 mod context;
