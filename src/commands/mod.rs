@@ -1,6 +1,9 @@
 //! The work of each verb: resolved settings and arguments in, data or effect out. One file per verb.
 
+pub mod attach;
 pub mod completion;
+pub mod exec;
+pub mod logs;
 
 use std::process::ExitCode;
 
@@ -126,9 +129,9 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
         Verb::Rollback(_args) => missing(context, "rollback"),
         Verb::History(_args) => missing(context, "history"),
         Verb::Ps(_args) => missing(context, "ps"),
-        Verb::Logs(_args) => missing(context, "logs"),
-        Verb::Attach(_args) => missing(context, "attach"),
-        Verb::Exec(_args) => missing(context, "exec"),
+        Verb::Logs(args) => logs::logs(&args, context).await,
+        Verb::Attach(args) => attach::attach(&args, context).await,
+        Verb::Exec(args) => exec::exec(&args, context).await,
         Verb::Start(_args) => missing(context, "start"),
         Verb::Stop(_args) => missing(context, "stop"),
         Verb::Restart(_args) => missing(context, "restart"),

@@ -8,6 +8,7 @@ pub mod printer;
 pub mod progress;
 pub mod snippet;
 pub mod table;
+pub mod terminal;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -1,4 +1,7 @@
-//! The IOC shell of a running instance: what may be typed into it, and what of its output may reach a terminal.
+//! The IOC shell of a running instance: what may be typed into it, what of its output may reach a terminal, and
+//! the connection to it.
 
+pub mod connection;
 pub mod filter;
 pub mod output;
+pub mod terminal_output;

@@ -1,4 +1,6 @@
 //! Logs of instances: cutting the engine's stream into lines, time windows, merging several instances.
 
 pub mod line;
+pub mod merge;
+pub mod stream;
 pub mod window;

@@ -1,0 +1,264 @@
+//! `ioc attach`: the IOC shell of an instance, made safe to leave.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use crate::cli::shell::AttachArgs;
+use crate::commands::{Context, Outcome};
+use crate::engine::Engine;
+use crate::fleet::console::connection::{Connection, Piece};
+use crate::fleet::console::filter::{Action, Filter, Notice, Rules};
+use crate::fleet::console::output::printable_line;
+use crate::fleet::console::terminal_output::OutputFilter;
+use crate::fleet::containers::{self, InstanceContainer, Selector};
+use crate::fleet::logs::stream::{self, Window};
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+use crate::ui::terminal::{self, RawTerminal};
+
+/// How long the IOC must be silent before the next line of a script is typed, or the script counts as answered.
+const SILENCE: Duration = Duration::from_millis(300);
+/// The longest wait for that silence: an IOC that prints all the time is never silent.
+const LONGEST_ANSWER: Duration = Duration::from_secs(5);
+
+/// Attaches to the IOC shell.
+///
+/// # Errors
+///
+/// The instance is not deployed or does not run, its shell takes no input, or the engine refuses.
+pub(crate) async fn attach(args: &AttachArgs, context: &Context) -> CommandResult<Outcome> {
+    let engine = Engine::connect(&context.settings).await?;
+    let selector = Selector {
+        beamline: args.beamline.beamline.as_deref(),
+        instance: &args.instance,
+        container: None,
+    };
+    let container = containers::find(&engine, selector).await?;
+    if !container.is_running {
+        return Err(CommandError::new(
+            ErrorKind::Unhealthy,
+            format!("`{}` does not run", args.instance),
+        )
+        .hint(format!(
+            "`ioc logs {0}` shows its last words, `ioc start {0}` starts it",
+            args.instance
+        )));
+    }
+    let rules = Rules {
+        read_only: args.read_only,
+        allow_control: args.allow_control,
+    };
+    earlier_lines(&engine, &container, args.tail, context).await?;
+    let connection = connect(&engine, &container, rules).await?;
+    if terminal::is_interactive() {
+        converse(connection, rules, &container, context).await
+    } else {
+        script(connection, rules, context).await
+    }
+}
+
+/// Through the image's own console program where it has one, otherwise to the process itself.
+async fn connect(
+    engine: &Engine,
+    container: &InstanceContainer,
+    rules: Rules,
+) -> CommandResult<Connection> {
+    match &container.console {
+        Some(program) => {
+            let command = program.split_whitespace().map(str::to_owned).collect();
+            Connection::exec(engine, container, command, terminal::is_interactive()).await
+        }
+        None => Connection::attach(engine, container, !rules.read_only).await,
+    }
+}
+
+async fn earlier_lines(
+    engine: &Engine,
+    container: &InstanceContainer,
+    count: usize,
+    context: &Context,
+) -> CommandResult<()> {
+    if count == 0 {
+        return Ok(());
+    }
+    let window = Window {
+        tail: Some(count),
+        ..Window::default()
+    };
+    let mut lines = stream::lines(engine, container, window, false);
+    while let Some(line) = lines.next().await {
+        context
+            .printer
+            .data(&format!("{}\n", printable_line(&line?.text)))?;
+    }
+    Ok(())
+}
+
+/// A person at a terminal.
+async fn converse(
+    mut connection: Connection,
+    rules: Rules,
+    container: &InstanceContainer,
+    context: &Context,
+) -> CommandResult<Outcome> {
+    let manner = if rules.read_only {
+        "looking only"
+    } else {
+        "attached"
+    };
+    context.printer.info(format!(
+        "[ioc] {manner}: `{}`; leave with Ctrl-] (the IOC goes on)",
+        container.instance
+    ));
+    let mut keys = terminal::standard_input();
+    let mut raw = RawTerminal::enter()?;
+    pass_window_size(&raw, &connection, rules).await?;
+    let mut filter = Filter::new(rules);
+    let mut shown = OutputFilter::default();
+    loop {
+        tokio::select! {
+            typed = keys.recv() => {
+                let Some(typed) = typed else { break };
+                if !act(filter.typed(&typed), &mut connection, &raw).await? {
+                    break;
+                }
+            }
+            piece = connection.output.next() => match piece.transpose()? {
+                Some(Piece::Output(bytes) | Piece::Error(bytes)) => {
+                    terminal::write_raw(&shown.pass(&bytes))?;
+                }
+                None => {
+                    raw.notice("the IOC ended; `ioc ps` says whether it was started again")?;
+                    return Ok(Outcome::Success);
+                }
+            },
+            () = raw.resized() => pass_window_size(&raw, &connection, rules).await?,
+            () = context.cancel.cancelled() => break,
+        }
+    }
+    raw.notice("left the console, the IOC goes on")?;
+    Ok(Outcome::Success)
+}
+
+/// A person who only looks must not change the window of those who type.
+async fn pass_window_size(
+    raw: &RawTerminal,
+    connection: &Connection,
+    rules: Rules,
+) -> CommandResult<()> {
+    if rules.read_only {
+        return Ok(());
+    }
+    let (columns, rows) = raw.size()?;
+    connection.resize(columns, rows).await
+}
+
+/// Does what the filter said; false when the person leaves.
+async fn act(
+    actions: Vec<Action>,
+    connection: &mut Connection,
+    raw: &RawTerminal,
+) -> CommandResult<bool> {
+    for action in actions {
+        match action {
+            Action::Send(bytes) => connection.send(&bytes).await.map_err(gone)?,
+            Action::Tell(notice) => raw.notice(notice.text())?,
+            Action::Detach => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// Lines from a file or pipe: each is typed when the answer to the one before has ended.
+async fn script(
+    mut connection: Connection,
+    rules: Rules,
+    context: &Context,
+) -> CommandResult<Outcome> {
+    let mut input = terminal::standard_input();
+    let mut typed = Vec::new();
+    while let Some(piece) = input.recv().await {
+        typed.extend_from_slice(&piece);
+    }
+    let mut filter = Filter::new(rules);
+    let mut transcript = Transcript::default();
+    for line in String::from_utf8_lossy(&typed).lines() {
+        for action in filter.typed(format!("{line}\r").as_bytes()) {
+            match action {
+                Action::Send(bytes) => connection.send(&bytes).await.map_err(gone)?,
+                Action::Tell(Notice::ExitAsks) => {
+                    // Nobody is there to say yes: take the word back.
+                    connection.send(&[0x15]).await.map_err(gone)?;
+                    return Err(CommandError::new(
+                        ErrorKind::Usage,
+                        "`exit` would end the IOC and was not sent",
+                    )
+                    .hint("`ioc restart` restarts an instance, `ioc stop` stops it"));
+                }
+                Action::Tell(notice) => context.printer.warning(notice.text()),
+                Action::Detach => return Ok(Outcome::Success),
+            }
+        }
+        if !answer(&mut connection, &mut transcript, context).await? {
+            break;
+        }
+    }
+    transcript.finish(context)?;
+    Ok(Outcome::Success)
+}
+
+/// The answers as text: a file wants whole lines without the movements of a line editor.
+#[derive(Default)]
+struct Transcript {
+    pending: Vec<u8>,
+}
+
+impl Transcript {
+    fn add(&mut self, bytes: &[u8], context: &Context) -> CommandResult<()> {
+        self.pending.extend_from_slice(bytes);
+        while let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.pending.drain(..=end).collect();
+            self.print(&line, context)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, context: &Context) -> CommandResult<()> {
+        let rest = std::mem::take(&mut self.pending);
+        if rest.is_empty() {
+            return Ok(());
+        }
+        self.print(&rest, context)
+    }
+
+    fn print(&self, line: &[u8], context: &Context) -> CommandResult<()> {
+        let line = String::from_utf8_lossy(line);
+        let line = printable_line(line.trim_end_matches('\n'));
+        context.printer.data(&format!("{line}\n"))
+    }
+}
+
+/// Prints what the IOC answers until it is silent; false when it ended or the command was cancelled.
+async fn answer(
+    connection: &mut Connection,
+    transcript: &mut Transcript,
+    context: &Context,
+) -> CommandResult<bool> {
+    let latest = tokio::time::Instant::now() + LONGEST_ANSWER;
+    while tokio::time::Instant::now() < latest {
+        let silence = tokio::time::Instant::now() + SILENCE;
+        tokio::select! {
+            piece = connection.output.next() => match piece.transpose()? {
+                Some(Piece::Output(bytes) | Piece::Error(bytes)) => transcript.add(&bytes, context)?,
+                None => return Ok(false),
+            },
+            () = tokio::time::sleep_until(silence.min(latest)) => break,
+            () = context.cancel.cancelled() => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+fn gone(error: std::io::Error) -> CommandError {
+    CommandError::new(ErrorKind::Unhealthy, "the IOC has gone while typing").caused_by(error)
+}

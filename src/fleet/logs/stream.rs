@@ -1,0 +1,197 @@
+//! Log lines of one container out of the engine, and of one instance through restarts.
+
+use std::collections::HashMap;
+
+use bollard::query_parameters::{EventsOptions, LogsOptions};
+use futures_util::stream::{BoxStream, StreamExt};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+use crate::fleet::containers::{self, INSTANCE, InstanceContainer, Selector, refused};
+use crate::fleet::logs::line::{LineBuffer, LogLine};
+use crate::ui::error::CommandResult;
+
+/// Which lines of a log are wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Lines at or after this time.
+    pub since: Option<Timestamp>,
+    /// Lines before this time.
+    pub until: Option<Timestamp>,
+    /// Only the last lines.
+    pub tail: Option<usize>,
+}
+
+impl Window {
+    fn contains(&self, line: &LogLine) -> bool {
+        line.time.is_none_or(|time| {
+            self.since.is_none_or(|since| time >= since)
+                && self.until.is_none_or(|until| time < until)
+        })
+    }
+}
+
+/// The lines of a container, oldest first; with `follow` the stream ends when the container stops.
+pub fn lines(
+    engine: &Engine,
+    container: &InstanceContainer,
+    window: Window,
+    follow: bool,
+) -> BoxStream<'static, CommandResult<LogLine>> {
+    let options = LogsOptions {
+        follow,
+        stdout: true,
+        stderr: true,
+        // The engine counts whole seconds: it gets the second, the exact time is compared here.
+        since: window.since.map_or(0, whole_seconds),
+        until: window
+            .until
+            .map_or(0, |time| whole_seconds(time).saturating_add(1)),
+        timestamps: true,
+        tail: window
+            .tail
+            .map_or_else(|| "all".to_owned(), |lines| lines.to_string()),
+    };
+    let what = format!("failed to read the log of `{}`", container.instance);
+    let mut buffer = LineBuffer::default();
+    engine
+        .docker()
+        .logs(&container.id, Some(options))
+        .map(Some)
+        .chain(futures_util::stream::once(async { None }))
+        .flat_map(move |piece| {
+            let found: Vec<CommandResult<LogLine>> = match piece {
+                Some(Ok(output)) => buffer
+                    .push(&output.into_bytes())
+                    .into_iter()
+                    .map(Ok)
+                    .collect(),
+                Some(Err(error)) => vec![Err(refused(error, &what))],
+                None => buffer.finish().into_iter().map(Ok).collect(),
+            };
+            futures_util::stream::iter(found)
+        })
+        .filter(move |line| {
+            let wanted = line.as_ref().map_or(true, |line| window.contains(line));
+            async move { wanted }
+        })
+        .boxed()
+}
+
+fn whole_seconds(time: Timestamp) -> i32 {
+    i32::try_from(time.as_second()).unwrap_or(i32::MAX)
+}
+
+/// Sends the lines of an instance until cancelled, through restarts and through deploys that replace its container.
+///
+/// # Errors
+///
+/// The engine's refusal. A closed receiver ends it without error.
+pub async fn follow(
+    engine: &Engine,
+    mut container: InstanceContainer,
+    mut window: Window,
+    lines_to: &mpsc::Sender<LogLine>,
+    cancel: &CancellationToken,
+) -> CommandResult<()> {
+    loop {
+        // Listening begins before reading, so that no start between the two is missed.
+        let mut starts = starts_of(engine, &container.instance);
+        let mut log = lines(engine, &container, window, true);
+        while let Some(line) = tokio::select! {
+            line = log.next() => line,
+            () = cancel.cancelled() => return Ok(()),
+        } {
+            let line = line?;
+            if let Some(time) = line.time {
+                // Where to go on after a restart: the engine gives times in nanoseconds.
+                window.since = time.checked_add(jiff::SignedDuration::from_nanos(1)).ok();
+            }
+            if lines_to.send(line).await.is_err() {
+                return Ok(());
+            }
+        }
+        window.tail = None;
+        container = tokio::select! {
+            next = next_container(engine, &container, &mut starts) => next?,
+            () = cancel.cancelled() => return Ok(()),
+        };
+    }
+}
+
+/// Waits until a container of the same name in the same instance runs again, and gives it.
+async fn next_container(
+    engine: &Engine,
+    before: &InstanceContainer,
+    starts: &mut BoxStream<'static, CommandResult<()>>,
+) -> CommandResult<InstanceContainer> {
+    let selector = Selector {
+        beamline: Some(&before.beamline),
+        instance: &before.instance,
+        container: Some(&before.container),
+    };
+    loop {
+        if let Ok(found) = containers::find(engine, selector).await
+            && found.is_running
+        {
+            return Ok(found);
+        }
+        match starts.next().await {
+            Some(event) => event?,
+            None => *starts = starts_of(engine, &before.instance),
+        }
+    }
+}
+
+/// One item whenever a container of the instance starts.
+fn starts_of(engine: &Engine, instance: &str) -> BoxStream<'static, CommandResult<()>> {
+    let options = EventsOptions {
+        filters: Some(HashMap::from([
+            ("type".to_owned(), vec!["container".to_owned()]),
+            ("event".to_owned(), vec!["start".to_owned()]),
+            ("label".to_owned(), vec![format!("{INSTANCE}={instance}")]),
+        ])),
+        ..EventsOptions::default()
+    };
+    engine
+        .docker()
+        .events(Some(options))
+        .map(|event| {
+            event
+                .map(|_started| ())
+                .map_err(|error| refused(error, "failed to watch the engine"))
+        })
+        .boxed()
+}
+
+/// The window of what the IOC said before its last start.
+///
+/// # Errors
+///
+/// The engine's refusal.
+pub async fn before_last_start(
+    engine: &Engine,
+    container: &InstanceContainer,
+) -> CommandResult<Option<Timestamp>> {
+    let facts = engine
+        .docker()
+        .inspect_container(&container.id, None)
+        .await
+        .map_err(|error| refused(error, "failed to look at the container"))?;
+    let restarts = facts.restart_count.unwrap_or(0);
+    let started: Option<Timestamp> = facts
+        .state
+        .and_then(|state| state.started_at)
+        .and_then(|time| time.parse().ok());
+    let created: Option<Timestamp> = facts.created.and_then(|time| time.to_string().parse().ok());
+    // A first start follows the creation within moments; anything later is a start by hand.
+    let started_again = match (created, started) {
+        (Some(created), Some(started)) => {
+            started.duration_since(created) > jiff::SignedDuration::from_secs(30)
+        }
+        _ => false,
+    };
+    Ok(started.filter(|_| restarts > 0 || started_again))
+}
