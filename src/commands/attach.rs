@@ -218,7 +218,7 @@ impl Transcript {
         self.pending.extend_from_slice(bytes);
         while let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.pending.drain(..=end).collect();
-            self.print(&line, context)?;
+            Self::print(&line, context)?;
         }
         Ok(())
     }
@@ -228,10 +228,10 @@ impl Transcript {
         if rest.is_empty() {
             return Ok(());
         }
-        self.print(&rest, context)
+        Self::print(&rest, context)
     }
 
-    fn print(&self, line: &[u8], context: &Context) -> CommandResult<()> {
+    fn print(line: &[u8], context: &Context) -> CommandResult<()> {
         let line = String::from_utf8_lossy(line);
         let line = printable_line(line.trim_end_matches('\n'));
         context.printer.data(&format!("{line}\n"))
