@@ -4,6 +4,8 @@ pub mod attach;
 pub mod completion;
 pub mod exec;
 pub mod logs;
+pub mod new_beamline;
+pub mod new_instance;
 
 use std::process::ExitCode;
 
@@ -108,8 +110,8 @@ fn spawn_signal_listener(cancel: CancellationToken) {
 async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
     match verb {
         Verb::New(args) => match args.what {
-            NewWhat::Beamline(_args) => missing(context, "new beamline"),
-            NewWhat::Instance(_args) => missing(context, "new instance"),
+            NewWhat::Beamline(args) => new_beamline::new_beamline(&args, context),
+            NewWhat::Instance(args) => new_instance::new_instance(&args, context),
             NewWhat::GenericIoc(_args) => missing(context, "new generic-ioc"),
         },
         Verb::Build(_args) => missing(context, "build"),

@@ -5,10 +5,13 @@
 //! asks neither a container engine nor a registry; only [`version`] starts a program, `git`.
 
 pub mod error;
+pub mod library;
 pub mod links;
 pub mod lookup;
+pub mod name;
 pub mod render;
 pub mod repository;
+pub mod scaffold;
 pub mod version;
 
 use crate::settings::Settings;
