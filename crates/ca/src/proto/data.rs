@@ -205,7 +205,8 @@ impl Timestamp {
     }
 }
 
-/// A value. PVs that can hold only one element give a scalar, all others an [`Array`] even if one element is in use.
+/// A value. PVs that can hold only one element give a scalar (an empty [`Array`] if they have none), all others an
+/// [`Array`] even if one element is in use.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Text.
@@ -395,20 +396,18 @@ pub fn decode_sample(
         return Err(short(needed));
     }
     let elements = &payload[offset..end.min(payload.len())];
-    let array = decode_array(data_type, elements);
-    let value = match array {
-        Array::String(texts) if scalar => texts.into_iter().next().map(Value::String),
-        Array::Short(numbers) if scalar => numbers.first().copied().map(Value::Short),
-        Array::Float(numbers) if scalar => numbers.first().copied().map(Value::Float),
-        Array::Enum(numbers) if scalar => numbers
-            .first()
-            .map(|&index| Value::Enum { index, label: None }),
-        Array::Char(numbers) if scalar => numbers.first().copied().map(Value::Char),
-        Array::Long(numbers) if scalar => numbers.first().copied().map(Value::Long),
-        Array::Double(numbers) if scalar => numbers.first().copied().map(Value::Double),
-        array => Some(Value::Array(array)),
+    let value = match decode_array(data_type, elements) {
+        array if !scalar => Value::Array(array),
+        // an empty long string (`lso`) comes without any element
+        Array::String(texts) => Value::String(texts.into_iter().next().unwrap_or_default()),
+        Array::Short(numbers) if let [number] = *numbers => Value::Short(number),
+        Array::Float(numbers) if let [number] = *numbers => Value::Float(number),
+        Array::Enum(numbers) if let [index] = *numbers => Value::Enum { index, label: None },
+        Array::Char(numbers) if let [number] = *numbers => Value::Char(number),
+        Array::Long(numbers) if let [number] = *numbers => Value::Long(number),
+        Array::Double(numbers) if let [number] = *numbers => Value::Double(number),
+        array => Value::Array(array),
     };
-    let value = value.ok_or_else(|| short(offset + data_type.size()))?;
     Ok(Sample {
         value,
         alarm,

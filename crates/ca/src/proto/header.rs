@@ -29,7 +29,7 @@ macro_rules! commands {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self.0 {
                     $($number => formatter.write_str(stringify!($name)),)+
-                    other => write!(formatter, "unknown ({other})"),
+                    other => write!(formatter, "{other}"),
                 }
             }
         }
@@ -225,19 +225,27 @@ impl Decoder {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// The header of the next message, even if its payload has not arrived yet.
+    pub fn next_header(&self) -> Option<Header> {
+        Header::decode(&self.buffer[self.start..]).map(|(header, _)| header)
+    }
+
     /// The next whole message, or `None` until more bytes arrive.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, Error> {
-        let Some((frame, used)) = decode_frame(&self.buffer[self.start..], self.maximum_payload)?
-        else {
+        // checked before the payload arrives, which would never do so in a stream that is out of step
+        if let Some(Header {
+            command,
+            payload_size: size,
+            ..
+        }) = self.next_header()
+            && !size.is_multiple_of(8)
+        {
+            return Err(Error::Misaligned { command, size });
+        }
+        let rest = &self.buffer[self.start..];
+        let Some((frame, used)) = decode_frame(rest, self.maximum_payload)? else {
             return Ok(None);
         };
-        let header = frame.header;
-        if header.payload_size % 8 != 0 {
-            return Err(Error::Misaligned {
-                command: header.command,
-                size: header.payload_size,
-            });
-        }
         self.start += used;
         Ok(Some(frame))
     }

@@ -9,6 +9,9 @@ mod request;
 mod response;
 mod status;
 
+#[cfg(test)]
+mod tests;
+
 pub use data::{
     Alarm, Array, DataType, Form, Sample, Severity, Status, Timestamp, Value, decode_labels,
     decode_sample, encode_characters, encode_string,
@@ -41,9 +44,7 @@ pub const MAXIMUM_DATAGRAM: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The message announces more payload than this client accepts.
-    #[error(
-        "a {command} message announces {size} bytes of payload; at most {maximum} are accepted"
-    )]
+    #[error("message {command} announces {size} bytes of payload; at most {maximum} are accepted")]
     PayloadTooLarge {
         /// Which message.
         command: Command,
@@ -53,7 +54,7 @@ pub enum Error {
         maximum: u32,
     },
     /// Payload sizes are multiples of eight on a circuit; anything else means that the stream is out of step.
-    #[error("a {command} message announces {size} bytes of payload; expected a multiple of 8")]
+    #[error("message {command} announces {size} bytes of payload; expected a multiple of 8")]
     Misaligned {
         /// Which message.
         command: Command,
@@ -67,7 +68,7 @@ pub enum Error {
         rest: usize,
     },
     /// The payload does not hold what its header says.
-    #[error("the payload of a {command} message has {size} bytes; expected at least {expected}")]
+    #[error("the payload of message {command} has {size} bytes; expected at least {expected}")]
     PayloadTooShort {
         /// Which message.
         command: Command,
@@ -77,7 +78,7 @@ pub enum Error {
         expected: usize,
     },
     /// A data type number outside the protocol, or one that was not asked for.
-    #[error("data type {found} in a {command} message; expected {expected}")]
+    #[error("data type {found} in message {command}; expected {expected}")]
     DataType {
         /// Which message.
         command: Command,

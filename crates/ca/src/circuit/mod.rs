@@ -6,6 +6,9 @@
 //!
 //! What it deliberately does not do yet: subscriptions and flow control. They belong here, beside reads.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -131,10 +134,10 @@ pub struct Refusal {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The bytes are not Channel Access.
-    #[error("protocol violation: {0}")]
+    #[error("protocol violation")]
     Protocol(#[from] proto::Error),
     /// Something other than the version came first.
-    #[error("protocol violation: the server began with a {found} message; expected VERSION")]
+    #[error("protocol violation: the server began with message {found}; expected VERSION")]
     ExpectedVersion {
         /// What came.
         found: Command,
@@ -259,12 +262,15 @@ impl Circuit {
         self.last_arrival = now;
         self.echo_sent = None;
         self.decoder.push(bytes);
+        // before the payload, which something that is not Channel Access would never complete
+        if let (None, Some(header)) = (self.minor, self.decoder.next_header())
+            && header.command != Command::VERSION
+        {
+            return Err(Error::ExpectedVersion {
+                found: header.command,
+            });
+        }
         while let Some(frame) = self.decoder.next_frame()? {
-            if self.minor.is_none() && frame.header.command != Command::VERSION {
-                return Err(Error::ExpectedVersion {
-                    found: frame.header.command,
-                });
-            }
             let incoming = Incoming {
                 events: &mut self.events,
                 minor: &mut self.minor,

@@ -7,6 +7,9 @@
 //! bound. Datagrams are spread over time, so that a search for thousands of names does not overrun the servers' receive
 //! buffers.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
