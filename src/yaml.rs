@@ -39,6 +39,18 @@ pub fn from_str<T: DeserializeOwned>(path: &Path, source: &str) -> Result<T, Box
         .map_err(|error| Box::new(diagnose(path, source, &error)))
 }
 
+/// Reads one rendered document without a type of its own, with the scalars as Kubernetes reads them: `0644` is
+/// octal. Aliases and merge keys are resolved.
+///
+/// # Errors
+///
+/// A diagnostic with line and column inside `source`.
+pub fn document(path: &Path, source: &str) -> Result<serde_json::Value, Box<Diagnostic>> {
+    let options = serde_saphyr::options! { with_snippet: false, legacy_octal_numbers: true };
+    serde_saphyr::from_str_with_options(source, options)
+        .map_err(|error| Box::new(diagnose(path, source, &error)))
+}
+
 /// A value as YAML text with a line end.
 pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_saphyr::SerializeError> {
     serde_saphyr::to_string(&value)

@@ -3,3 +3,6 @@
 pub mod console;
 pub mod containers;
 pub mod logs;
+pub mod manifest;
+pub mod plan;
+pub mod workload;

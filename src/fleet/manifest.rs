@@ -1,0 +1,198 @@
+//! The manifests of a release as resources: what the chart rendered, split and parsed.
+//!
+//! This module knows kinds and names, nothing of what a resource means; that is [`super::workload`].
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::diagnostic::{Diagnostic, Place};
+use crate::yaml;
+
+/// Annotation that keeps a resource when its release is deleted, as Helm knows it.
+const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
+
+/// What a resource is called: unique within one namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ResourceId {
+    /// `StatefulSet`, `ConfigMap`, …
+    pub kind: String,
+    /// `metadata.name`.
+    pub name: String,
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.kind, self.name)
+    }
+}
+
+/// One resource of a release.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resource {
+    /// Kind and name.
+    pub id: ResourceId,
+    /// Template that it came from, as the chart names it; the release when it is not known.
+    pub source: PathBuf,
+    /// The resource itself, aliases resolved.
+    pub body: Value,
+}
+
+impl Resource {
+    /// Whether it outlives its release (`helm.sh/resource-policy: keep`).
+    pub fn is_kept(&self) -> bool {
+        self.annotation(RESOURCE_POLICY) == Some("keep")
+    }
+
+    /// One of its annotations.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.body
+            .get("metadata")?
+            .get("annotations")?
+            .get(key)?
+            .as_str()
+    }
+}
+
+/// Splits and parses the manifest text of a release.
+///
+/// Documents without content (a template that rendered to a comment) are left out. Resources keep the order of
+/// the text, which is the order in which Helm installs them.
+///
+/// # Errors
+///
+/// A diagnostic for broken YAML, a document that is not a resource, or two resources of the same kind and name.
+pub fn parse(text: &str) -> Result<Vec<Resource>, Box<Diagnostic>> {
+    let mut resources = Vec::new();
+    let mut seen = BTreeSet::new();
+    for document in documents(text) {
+        let body = yaml::document(&document.source, document.text)?;
+        if body.is_null() {
+            continue;
+        }
+        let resource = resource(&document, body)?;
+        if !seen.insert(resource.id.clone()) {
+            return Err(Box::new(
+                Diagnostic::error(format!("there are two resources `{}`", resource.id))
+                    .at(Place::file(&document.source))
+                    .hint("give one of them another name"),
+            ));
+        }
+        resources.push(resource);
+    }
+    Ok(resources)
+}
+
+/// A document of the text with the template it came from.
+struct Document<'a> {
+    source: PathBuf,
+    text: &'a str,
+}
+
+/// Splits at lines that begin with `---`, as Helm does; `# Source:` lines name the template.
+fn documents(text: &str) -> impl Iterator<Item = Document<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = separator(rest);
+        let (text, after) = rest.split_at(end);
+        rest = after.split_once('\n').map_or("", |(_, rest)| rest);
+        let source = text
+            .lines()
+            .find_map(|line| line.strip_prefix("# Source: "))
+            .unwrap_or("manifest");
+        Some(Document {
+            source: Path::new(source.trim()).to_path_buf(),
+            text,
+        })
+    })
+}
+
+/// Where the next separator line begins; the end of the text when there is none.
+fn separator(text: &str) -> usize {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let is_separator = line
+            .strip_prefix("---")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+        if is_separator {
+            return start;
+        }
+        start += line.len();
+    }
+    text.len()
+}
+
+fn resource(document: &Document<'_>, body: Value) -> Result<Resource, Box<Diagnostic>> {
+    let text_at = |path: &[&str]| {
+        path.iter()
+            .try_fold(&body, |value, key| value.get(key))
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
+    let missing = |field: &str| {
+        Box::new(
+            Diagnostic::error(format!("a resource without `{field}`"))
+                .at(Place::file(&document.source))
+                .expected("expected `apiVersion`, `kind` and `metadata.name`"),
+        )
+    };
+    let kind = text_at(&["kind"]).ok_or_else(|| missing("kind"))?;
+    let name = text_at(&["metadata", "name"]).ok_or_else(|| missing("metadata.name"))?;
+    Ok(Resource {
+        id: ResourceId { kind, name },
+        source: document.source.clone(),
+        body,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_split_and_comments_left_out() {
+        let resources = parse(
+            "---\n# Source: a/templates/x.yaml\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  x: |\n    ---\n    text\n\
+             ---\n# only a comment\n---\n# Source: a/templates/y.yaml\nkind: Pod\nmetadata: {name: p}\n",
+        )
+        .unwrap();
+        let names: Vec<String> = resources.iter().map(|one| one.id.to_string()).collect();
+        assert_eq!(names, ["ConfigMap c", "Pod p"]);
+        assert_eq!(resources[0].body["data"]["x"], "---\ntext\n");
+        assert_eq!(resources[1].source, Path::new("a/templates/y.yaml"));
+    }
+
+    #[test]
+    fn aliases_merge_keys_and_octal_modes_are_read_as_kubernetes_reads_them() {
+        let resources = parse(
+            "kind: Pod\nmetadata: {name: p}\nbase: &base {a: 1, b: 2}\nagain: *base\nmerged: {<<: *base, b: 3}\n\
+             mode: 0644\nflag: yes\n",
+        )
+        .unwrap();
+        let body = &resources[0].body;
+        assert_eq!(body["again"]["b"], 2);
+        assert_eq!(body["merged"]["a"], 1);
+        assert_eq!(body["merged"]["b"], 3);
+        assert_eq!(body["mode"], 0o644);
+        assert_eq!(body["flag"], true);
+    }
+
+    #[test]
+    fn what_is_no_resource_is_refused_with_its_template() {
+        let error = parse("# Source: c/templates/a.yaml\nmetadata: {name: x}\n").unwrap_err();
+        assert_eq!(error.message, "a resource without `kind`");
+        assert_eq!(error.place.unwrap().to_string(), "c/templates/a.yaml");
+        let twice = "kind: Pod\nmetadata: {name: x}\n---\nkind: Pod\nmetadata: {name: x}\n";
+        assert_eq!(
+            parse(twice).unwrap_err().message,
+            "there are two resources `Pod x`"
+        );
+    }
+}

@@ -1,0 +1,215 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::fleet::manifest;
+use crate::fleet::workload::{self, Surroundings, Workloads};
+
+const BEFORE: &str = r#"---
+kind: ConfigMap
+metadata: {name: c}
+data:
+  ioc.db: |
+    record(ai, "T") {
+      field(HIGH, "80")
+      field(HIHI, "90")
+    }
+  old.req: x
+---
+kind: Secret
+metadata: {name: s}
+data: {password: Z2VoZWlt}
+---
+kind: Pod
+metadata: {name: p, labels: {app.kubernetes.io/name: x}}
+spec:
+  hostNetwork: true
+  containers:
+    - name: ioc
+      image: localhost/ioc-sim:1
+      env: [{name: A, value: "1"}, {name: B, value: "2"}]
+    - {name: side, image: "localhost/side:1"}
+---
+kind: ServiceAccount
+metadata: {name: gone}
+"#;
+
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+fn shown(before: &str, after: &str) -> String {
+    let before = manifest::parse(before).unwrap();
+    let after = manifest::parse(after).unwrap();
+    plain(&show::changes(&changes(&before, &after)))
+}
+
+#[test]
+fn equal_manifests_have_no_changes_whatever_their_layout() {
+    let again = BEFORE.replace("Z2VoZWlt", "\"Z2VoZWlt\"");
+    assert_eq!(shown(BEFORE, &again), "");
+}
+
+#[test]
+fn changes_are_shown_by_resource_and_field_and_secrets_stay_hidden() {
+    let after = BEFORE
+        .replace("\"80\"", "\"60\"")
+        .replace("  old.req: x\n", "  new.req: |\n    a\n    b\n")
+        .replace("Z2VoZWlt", "bmV1")
+        .replace(
+            "[{name: A, value: \"1\"}, {name: B, value: \"2\"}]",
+            "[{name: Z, value: \"\\e[2J\"}, {name: B, value: \"3\"}]",
+        )
+        .replace("app.kubernetes.io/name: x", "app.kubernetes.io/name: y")
+        .replace(
+            "kind: ServiceAccount\nmetadata: {name: gone}",
+            "kind: Service\nmetadata: {name: new}",
+        );
+    let text = shown(BEFORE, &after);
+    assert!(!text.contains("bmV1") && !text.contains('\u{1b}'), "{text}");
+    insta::assert_snapshot!(text, @r#"
+    ~ ConfigMap c
+        data[ioc.db]:
+            record(ai, "T") {
+          -   field(HIGH, "80")
+          +   field(HIGH, "60")
+              field(HIHI, "90")
+            }
+        - data[old.req]: x
+        + data[new.req]: 2 lines
+    ~ Secret s
+        data.password: hidden, 8 characters -> hidden, 4 characters
+    ~ Pod p
+        metadata.labels[app.kubernetes.io/name]: x -> true
+        - spec.containers[ioc].env[A]: {"name":"A","value":"1"}
+        spec.containers[ioc].env[B].value: 2 -> 3
+        + spec.containers[ioc].env[Z]: {"name":"Z","value":"\u001b[2J"}
+    + Service new
+    - ServiceAccount gone
+    "#);
+}
+
+#[test]
+fn an_order_of_variables_that_changed_is_a_change() {
+    let after = BEFORE.replace(
+        "[{name: A, value: \"1\"}, {name: B, value: \"2\"}]",
+        "[{name: B, value: \"2\"}, {name: A, value: \"1\"}]",
+    );
+    insta::assert_snapshot!(shown(BEFORE, &after), @r#"
+    ~ Pod p
+        spec.containers[ioc].env (order): ["A","B"] -> ["B","A"]
+    "#);
+}
+
+fn wanted() -> Workloads {
+    let resources = manifest::parse(BEFORE).unwrap();
+    let surroundings = Surroundings {
+        namespace: "t01",
+        node: "here",
+    };
+    workload::read("p", &resources, &surroundings).unwrap()
+}
+
+fn existing(workloads: &Workloads) -> Existing {
+    let pod = &workloads.pods[0];
+    Existing {
+        pod: pod.name.clone(),
+        hash: Some(pod.hash.clone()),
+        containers: BTreeMap::from([
+            ("ioc".to_owned(), "sha256:1".to_owned()),
+            ("side".to_owned(), "sha256:2".to_owned()),
+        ]),
+        running: true,
+    }
+}
+
+#[test]
+fn actions_follow_from_what_is_wanted_and_what_is_there() {
+    let workloads = wanted();
+    let images = ImageFact::from([
+        ("localhost/ioc-sim:1".to_owned(), "sha256:1".to_owned()),
+        ("localhost/side:1".to_owned(), "sha256:2".to_owned()),
+    ]);
+    let there = existing(&workloads);
+    let with = |change: &dyn Fn(&mut Existing)| {
+        let mut one = existing(&workloads);
+        change(&mut one);
+        vec![one]
+    };
+    let rebuilt = ImageFact::from([("localhost/ioc-sim:1".to_owned(), "sha256:9".to_owned())]);
+    let stranger = Existing {
+        pod: "q".into(),
+        ..there.clone()
+    };
+    let cases: Vec<(&str, Vec<Existing>, &ImageFact, bool)> = vec![
+        ("nothing there", vec![], &images, false),
+        ("as it should be", vec![there.clone()], &images, false),
+        (
+            "not running",
+            with(&|one| one.running = false),
+            &images,
+            false,
+        ),
+        (
+            "not running on purpose",
+            with(&|one| one.running = false),
+            &images,
+            true,
+        ),
+        (
+            "running against the intent",
+            vec![there.clone()],
+            &images,
+            true,
+        ),
+        (
+            "another template",
+            with(&|one| one.hash = Some("0".into())),
+            &images,
+            false,
+        ),
+        (
+            "mixed templates",
+            with(&|one| one.hash = None),
+            &images,
+            false,
+        ),
+        (
+            "a container is missing",
+            with(&|one| drop(one.containers.remove("side"))),
+            &images,
+            false,
+        ),
+        ("image built again", vec![there.clone()], &rebuilt, false),
+        ("a pod too many", vec![there, stranger], &images, false),
+    ];
+    let text: String = cases
+        .iter()
+        .map(|(name, existing, images, stopped)| {
+            let actions = actions(&workloads, existing, images, *stopped);
+            format!("{name}:\n{}", plain(&show::actions(&actions)))
+        })
+        .collect();
+    insta::assert_snapshot!(text, @"
+    nothing there:
+      start p (ioc, side)
+    as it should be:
+      keep p, it is not restarted
+    not running:
+      start p, which does not run
+    not running on purpose:
+      keep p, it is not restarted
+    running against the intent:
+      stop p
+    another template:
+      replace p: its template changed
+    mixed templates:
+      replace p: it is not complete
+    a container is missing:
+      replace p: it is not complete
+    image built again:
+      replace p: its image was built again
+    a pod too many:
+      stop and remove q
+      keep p, it is not restarted
+    ");
+}
