@@ -119,30 +119,30 @@ fn printable(text: &str) -> String {
 
 /// Actions in order, one line each, two blanks before each line.
 pub fn actions(actions: &[Action]) -> String {
-    actions
-        .iter()
-        .map(|action| {
-            let (style, text) = match action {
-                Action::Create { pod, containers } => {
-                    (ADDED, format!("start {pod} ({})", containers.join(", ")))
-                }
-                Action::Replace { pod, because, .. } => (
-                    CHANGED,
-                    format!(
-                        "replace {pod}: {}",
-                        match because {
-                            Reason::Template => "its template changed",
-                            Reason::Image => "its image was built again",
-                            Reason::Incomplete => "it is not complete",
-                        }
-                    ),
-                ),
-                Action::Keep { pod } => (Style::new(), format!("keep {pod}, it is not restarted")),
-                Action::Start { pod } => (ADDED, format!("start {pod}, which does not run")),
-                Action::Stop { pod } => (CHANGED, format!("stop {pod}")),
-                Action::Remove { pod } => (REMOVED, format!("stop and remove {pod}")),
+    let mut text = String::new();
+    for action in actions {
+        let (style, words) = action_words(action);
+        text.push_str(&format!("  {style}{words}{style:#}\n"));
+    }
+    text
+}
+
+fn action_words(action: &Action) -> (Style, String) {
+    match action {
+        Action::Create { pod, containers } => {
+            (ADDED, format!("start {pod} ({})", containers.join(", ")))
+        }
+        Action::Replace { pod, because, .. } => {
+            let why = match because {
+                Reason::Template => "its template changed",
+                Reason::Image => "its image was built again",
+                Reason::Incomplete => "it is not complete",
             };
-            format!("  {style}{text}{style:#}\n")
-        })
-        .collect()
+            (CHANGED, format!("replace {pod}: {why}"))
+        }
+        Action::Keep { pod } => (Style::new(), format!("keep {pod}, it is not restarted")),
+        Action::Start { pod } => (ADDED, format!("start {pod}, which does not run")),
+        Action::Stop { pod } => (CHANGED, format!("stop {pod}")),
+        Action::Remove { pod } => (REMOVED, format!("stop and remove {pod}")),
+    }
 }

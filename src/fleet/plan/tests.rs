@@ -182,13 +182,11 @@ fn actions_follow_from_what_is_wanted_and_what_is_there() {
         ("image built again", vec![there.clone()], &rebuilt, false),
         ("a pod too many", vec![there, stranger], &images, false),
     ];
-    let text: String = cases
-        .iter()
-        .map(|(name, existing, images, stopped)| {
-            let actions = actions(&workloads, existing, images, *stopped);
-            format!("{name}:\n{}", plain(&show::actions(&actions)))
-        })
-        .collect();
+    let mut text = String::new();
+    for (name, existing, images, stopped) in &cases {
+        let actions = actions(&workloads, existing, images, *stopped);
+        text.push_str(&format!("{name}:\n{}", plain(&show::actions(&actions))));
+    }
     insta::assert_snapshot!(text, @"
     nothing there:
       start p (ioc, side)

@@ -128,10 +128,11 @@ fn hash(template: &Template<'_>) -> String {
         .map(ToString::to_string)
         .unwrap_or_default();
     let digest = Sha256::digest(format!("{}\n{}\n{text}", template.id, template.pod_name));
-    digest[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut text = String::new();
+    for byte in &digest[..6] {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
 }
 
 /// What `fieldRef` can refer to.
@@ -328,17 +329,16 @@ fn variables(
         if name.is_empty() || name.contains(['=', '\0']) {
             return Err(node.field("name").wrong("is not the name of a variable"));
         }
-        let value = match variable(&node, fields)? {
-            Some(value) => value,
-            None => {
-                let plain = node.field("value").text()?.unwrap_or_default();
-                expand(plain, |wanted| {
-                    env.iter()
-                        .rev()
-                        .find(|(key, _)| key == wanted)
-                        .map(|(_, value)| value.as_str())
-                })
-            }
+        let value = if let Some(value) = variable(&node, fields)? {
+            value
+        } else {
+            let plain = node.field("value").text()?.unwrap_or_default();
+            expand(plain, |wanted| {
+                env.iter()
+                    .rev()
+                    .find(|(key, _)| key == wanted)
+                    .map(|(_, value)| value.as_str())
+            })
         };
         set(&mut env, name.to_owned(), value);
     }

@@ -3,15 +3,16 @@
 use crate::fleet::workload::model::{HealthCheck, PreStop};
 use crate::fleet::workload::node::{FieldError, Node};
 
-/// The health check of a container, and the probes that it leaves out, as `(path, why)`.
+/// Probes that have no effect, as `(path, why)`.
+pub type LeftOut = Vec<(String, &'static str)>;
+
+/// The health check of a container, and the probes that it leaves out.
 ///
 /// # Errors
 ///
 /// A field that is not what the Kubernetes API says.
-pub fn health_check(
-    container: &Node<'_>,
-) -> Result<(Option<HealthCheck>, Vec<(String, &'static str)>), FieldError> {
-    let mut left_out = Vec::new();
+pub fn health_check(container: &Node<'_>) -> Result<(Option<HealthCheck>, LeftOut), FieldError> {
+    let mut left_out = LeftOut::new();
     let mut check = None;
     for probe in ["livenessProbe", "readinessProbe"] {
         let node = container.field(probe);

@@ -122,7 +122,7 @@ impl Reader<'_> {
                         name: resource.id.name.clone(),
                         kept: resource.is_kept(),
                     }),
-                    "Pod" => self.pod(resource, &[], Node::root(&resource.body)),
+                    "Pod" => self.pod(resource, &[], &Node::root(&resource.body)),
                     "StatefulSet" | "Deployment" | "DaemonSet" => self.controller(resource),
                     _ => {}
                 }
@@ -155,10 +155,10 @@ impl Reader<'_> {
                 .hint("set `replicas: 1`"),
             );
         }
-        self.pod(resource, &["spec", "template"], spec);
+        self.pod(resource, &["spec", "template"], &spec);
     }
 
-    fn pod(&mut self, resource: &Resource, path: &[&str], spec: Node<'_>) {
+    fn pod(&mut self, resource: &Resource, path: &[&str], spec: &Node<'_>) {
         let before = self.problems.len();
         let node = Node::root(&resource.body).descend(path);
         let pod_spec = node.field("spec");
@@ -170,7 +170,7 @@ impl Reader<'_> {
         if self.problems.len() > before || self.maps_are_broken {
             return;
         }
-        let claims = self.claim_templates(resource, &spec);
+        let claims = self.claim_templates(resource, spec);
         let wanted = spec.field("replicas").number().ok().flatten() != Some(0);
         let ordinal = if resource.id.kind == "StatefulSet" {
             "-0"
