@@ -1,1 +1,12 @@
-//! EPICS database files.
+//! What an EPICS IOC reads when it starts: database definitions (`.dbd`), databases (`.db`,
+//! `.template`), substitution files and start-up scripts (`st.cmd`), with macros.
+//!
+//! The parsers follow EPICS base 7.0.10 closely enough to tell, with file, line and column, what
+//! an IOC would refuse before it is deployed. Nothing here reads a file, the environment or the
+//! clock: texts come through the [`Files`] trait. Nothing here writes a database either.
+
+pub mod macros;
+
+mod diagnostic;
+
+pub use diagnostic::{Diagnostic, Severity, Span};
