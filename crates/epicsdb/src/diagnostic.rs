@@ -44,7 +44,12 @@ pub struct Span {
 impl Span {
     /// The whole file: line 1, column 1, no length.
     pub fn file(file: impl Into<Arc<str>>) -> Self {
-        Self { file: file.into(), line: 1, column: 1, length: 0 }
+        Self {
+            file: file.into(),
+            line: 1,
+            column: 1,
+            length: 0,
+        }
     }
 
     /// The bytes `start..end` of `text`, which is line `line` of `file`.
@@ -109,7 +114,13 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, span: Span, message: impl Into<String>) -> Self {
-        Self { severity, message: message.into(), span, expected: None, hint: None }
+        Self {
+            severity,
+            message: message.into(),
+            span,
+            expected: None,
+            hint: None,
+        }
     }
 
     /// Adds what would have been accepted.
@@ -158,6 +169,33 @@ impl Findings {
         }
     }
 
+    /// Number of findings so far.
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Puts the findings from `start` on in the order of their places: by file in the order in
+    /// which the files first occur, then by line and column.
+    pub(crate) fn sort_from(&mut self, start: usize) {
+        let Some(new) = self.list.get_mut(start..) else {
+            return;
+        };
+        let mut files: Vec<Arc<str>> = Vec::new();
+        for diagnostic in new.iter() {
+            if !files.contains(&diagnostic.span.file) {
+                files.push(Arc::clone(&diagnostic.span.file));
+            }
+        }
+        new.sort_by_key(|diagnostic| {
+            let span = &diagnostic.span;
+            (
+                files.iter().position(|file| *file == span.file),
+                span.line,
+                span.column,
+            )
+        });
+    }
+
     pub(crate) fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
         for diagnostic in diagnostics {
             self.push(diagnostic);
@@ -193,14 +231,27 @@ mod tests {
         let span = Span::in_line(&file, 3, "é $(P)", 3, 7);
         assert_eq!(span.to_string(), "a.db:3:3");
         assert_eq!(span.length, 4);
-        assert_eq!(Span::in_line(&file, 1, "é", 1, 9), Span { column: 1, length: 1, ..Span::file("a.db") });
+        assert_eq!(
+            Span::in_line(&file, 1, "é", 1, 9),
+            Span {
+                column: 1,
+                length: 1,
+                ..Span::file("a.db")
+            }
+        );
     }
 
     #[test]
     fn the_list_is_bounded_and_says_so() {
         let mut findings = Findings::default();
         for line in 0..1200 {
-            findings.push(Diagnostic::error(Span { line, ..Span::file("x") }, "bad"));
+            findings.push(Diagnostic::error(
+                Span {
+                    line,
+                    ..Span::file("x")
+                },
+                "bad",
+            ));
         }
         let list = findings.into_vec();
         assert_eq!(list.len(), 1001);

@@ -5,8 +5,20 @@
 //! an IOC would refuse before it is deployed. Nothing here reads a file, the environment or the
 //! clock: texts come through the [`Files`] trait. Nothing here writes a database either.
 
+pub mod db;
+pub mod dbd;
 pub mod macros;
+pub mod startup;
+pub mod substitutions;
 
+mod check;
 mod diagnostic;
+mod files;
+mod names;
+mod nearest;
+mod syntax;
 
+pub use check::{Report, check_ioc};
 pub use diagnostic::{Diagnostic, Severity, Span};
+pub use files::{Files, Generated, Lookup};
+pub use names::{AlarmCondition, RecordSummary};

@@ -9,14 +9,18 @@ use epicsdb::macros::{Expander, MacroProblemKind, Macros, parse_definitions};
 use serde_json::Value;
 
 fn cases() -> impl Iterator<Item = Value> {
-    include_str!("data/macros.jsonl").lines().map(|line| serde_json::from_str(line).unwrap())
+    include_str!("data/macros.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
 }
 
 #[test]
 fn definitions_are_split_as_maclib_splits_them() {
     let mut compared = 0;
     for case in cases() {
-        let Some(pairs) = case["pairs"].as_array() else { continue };
+        let Some(pairs) = case["pairs"].as_array() else {
+            continue;
+        };
         let ours: Vec<Value> = parse_definitions(case["definitions"].as_str().unwrap())
             .into_iter()
             .map(|definition| serde_json::json!([definition.name, definition.value]))

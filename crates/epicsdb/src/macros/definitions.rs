@@ -17,7 +17,10 @@ pub fn parse_definitions(text: &str) -> Vec<Definition> {
     let mut definitions = Vec::new();
     let mut position = 0;
     loop {
-        while bytes.get(position).is_some_and(|&byte| is_space(byte) || byte == b',') {
+        while bytes
+            .get(position)
+            .is_some_and(|&byte| is_space(byte) || byte == b',')
+        {
             position += 1;
         }
         if position >= bytes.len() {
@@ -36,7 +39,10 @@ pub fn parse_definitions(text: &str) -> Vec<Definition> {
         }
         let end = find_unquoted(bytes, position, b",");
         let value = String::from_utf8_lossy(trim_end(bytes, position, end)).into_owned();
-        definitions.push(Definition { name, value: Some(value) });
+        definitions.push(Definition {
+            name,
+            value: Some(value),
+        });
         position = end + 1;
     }
 }
@@ -52,10 +58,9 @@ fn find_unquoted(bytes: &[u8], start: usize, wanted: &[u8]) -> usize {
     while let Some(&byte) = bytes.get(position) {
         match quote {
             Some(open) if byte == open => quote = None,
-            Some(_) => {}
             None if byte == b'"' || byte == b'\'' => quote = Some(byte),
             None if wanted.contains(&byte) => return position,
-            None => {}
+            Some(_) | None => {}
         }
         let escape = byte == b'\\' && position + 1 < bytes.len();
         position += if escape { 2 } else { 1 };

@@ -129,7 +129,12 @@ struct Output {
 
 impl Output {
     fn new(limit: usize) -> Self {
-        Self { bytes: Vec::new(), origin: None, limit, cut: false }
+        Self {
+            bytes: Vec::new(),
+            origin: None,
+            limit,
+            cut: false,
+        }
     }
 
     fn has_room(&self) -> bool {
@@ -202,10 +207,17 @@ impl<'a> Expander<'a> {
         self.depth = 0;
         self.work = 0;
         self.outer_start = 0;
-        let mut output =
-            Output { bytes: Vec::new(), origin: Some(Vec::new()), limit: OUTPUT_LIMIT, cut: false };
+        let mut output = Output {
+            bytes: Vec::new(),
+            origin: Some(Vec::new()),
+            limit: OUTPUT_LIMIT,
+            cut: false,
+        };
         let mut found = Problems::new();
-        let source = Source { bytes: text.as_bytes(), outermost: true };
+        let source = Source {
+            bytes: text.as_bytes(),
+            outermost: true,
+        };
         self.translate(&source, 0, b"", 0, &mut output, &mut found);
         if output.cut {
             self.report(&mut found, MacroProblemKind::TooMuch, "");
@@ -226,9 +238,17 @@ impl<'a> Expander<'a> {
         let text = output.into_text();
         // Only a result cut at the limit can end inside a character; the map then gets no more
         // precise than the text.
-        let mut origin = if text.len() == length { origin } else { vec![0; text.len()] };
+        let mut origin = if text.len() == length {
+            origin
+        } else {
+            vec![0; text.len()]
+        };
         origin.truncate(text.len());
-        Expansion { text, origin, problems }
+        Expansion {
+            text,
+            origin,
+            problems,
+        }
     }
 
     /// Copies from `position` up to one of the terminators or the end, replacing references.
@@ -246,7 +266,7 @@ impl<'a> Expander<'a> {
         let mut quote = None;
         if self.depth >= DEPTH_LIMIT {
             self.report(found, MacroProblemKind::TooMuch, "");
-            return self.skip(source, position, terminators);
+            return Self::skip(source, position, terminators);
         }
         self.depth += 1;
         loop {
@@ -260,7 +280,7 @@ impl<'a> Expander<'a> {
             self.work = self.work.saturating_add(1);
             if self.work > WORK_LIMIT {
                 self.report(found, MacroProblemKind::TooMuch, "");
-                position = self.skip(source, position, terminators);
+                position = Self::skip(source, position, terminators);
                 break;
             }
             match quote {
@@ -284,7 +304,11 @@ impl<'a> Expander<'a> {
             if byte == b'$' && matches!(next, Some(b'(' | b'{')) && quote != Some(b'\'') {
                 position = self.refer(source, position, level, output, found);
             } else {
-                let origin = if source.outermost { position } else { self.outer_start };
+                let origin = if source.outermost {
+                    position
+                } else {
+                    self.outer_start
+                };
                 match next {
                     Some(escaped) if byte == b'\\' => {
                         if !discard {
@@ -310,7 +334,7 @@ impl<'a> Expander<'a> {
     }
 
     /// Where [`Expander::translate`] would stop, without looking inside.
-    fn skip(&self, source: &Source<'_>, position: usize, terminators: &[u8]) -> usize {
+    fn skip(source: &Source<'_>, position: usize, terminators: &[u8]) -> usize {
         let rest = source.bytes.get(position..).unwrap_or_default();
         match rest.iter().position(|byte| terminators.contains(byte)) {
             Some(distance) => position + distance,
@@ -351,7 +375,11 @@ impl<'a> Expander<'a> {
         found: &mut Problems,
     ) -> usize {
         let bytes = source.bytes;
-        let ends: &[u8] = if bytes[start + 1] == b'(' { b"=,)" } else { b"=,}" };
+        let ends: &[u8] = if bytes[start + 1] == b'(' {
+            b"=,)"
+        } else {
+            b"=,}"
+        };
         let ends_value = &ends[1..];
         let at = |position: usize| bytes.get(position).copied();
 
@@ -399,7 +427,11 @@ impl<'a> Expander<'a> {
             self.translate(source, default, ends_value, level + 1, output, found);
         } else {
             self.report(found, MacroProblemKind::Undefined, &name);
-            let origin = if source.outermost { start } else { self.outer_start };
+            let origin = if source.outermost {
+                start
+            } else {
+                self.outer_start
+            };
             self.insert_failed(&name, b",undefined)", output, origin);
         }
 
@@ -440,7 +472,11 @@ impl<'a> Expander<'a> {
         let level = self.level;
         match self.look_up(&name).map(|index| &mut self.entries[index]) {
             Some(entry) if entry.level == level => entry.value = value,
-            _ => self.entries.push(Entry { name: name.into(), value, level }),
+            _ => self.entries.push(Entry {
+                name: name.into(),
+                value,
+                level,
+            }),
         }
         self.dirty = true;
         end
@@ -452,7 +488,11 @@ impl<'a> Expander<'a> {
             return index;
         }
         let value = self.environment?.get(name)?;
-        let entry = Entry { name: name.into(), value: value.as_str().into(), level: self.level };
+        let entry = Entry {
+            name: name.into(),
+            value: value.as_str().into(),
+            level: self.level,
+        };
         self.entries.push(entry);
         Some(self.entries.len() - 1)
     }
@@ -472,7 +512,10 @@ impl<'a> Expander<'a> {
                 return;
             }
             let value = Rc::clone(&self.entries[index].value);
-            let source = Source { bytes: value.as_bytes(), outermost: false };
+            let source = Source {
+                bytes: value.as_bytes(),
+                outermost: false,
+            };
             self.visited.push(index);
             self.inside.push(name);
             self.translate(&source, 0, b"", level + 1, output, found);
@@ -495,7 +538,10 @@ impl<'a> Expander<'a> {
             return Rc::clone(value);
         }
         let raw = Rc::clone(&self.entries[index].value);
-        let source = Source { bytes: raw.as_bytes(), outermost: false };
+        let source = Source {
+            bytes: raw.as_bytes(),
+            outermost: false,
+        };
         let mut output = Output::new(VALUE_LIMIT);
         let mut problems = Problems::new();
         // `macLib` expands all values beforehand, so being inside a default does not quieten this.
@@ -508,7 +554,11 @@ impl<'a> Expander<'a> {
         self.quiet = was_quiet;
         let cut = output.cut;
         let bytes = output.into_text().into_bytes();
-        let value = Rc::new(Value { bytes, problems, cut });
+        let value = Rc::new(Value {
+            bytes,
+            problems,
+            cut,
+        });
         self.values.insert(name, Rc::clone(&value));
         value
     }
@@ -525,6 +575,11 @@ impl<'a> Expander<'a> {
             return;
         }
         let name = name.to_owned();
-        found.push(Found { kind, name, inside: self.inside.last().cloned(), range: None });
+        found.push(Found {
+            kind,
+            name,
+            inside: self.inside.last().cloned(),
+            range: None,
+        });
     }
 }

@@ -61,10 +61,18 @@ impl Macros {
     /// Defines a macro in the innermost scope.
     pub fn set(&mut self, name: &str, value: &str) {
         let level = self.level;
-        let existing = self.entries.iter_mut().rev().find(|entry| &*entry.name == name);
+        let existing = self
+            .entries
+            .iter_mut()
+            .rev()
+            .find(|entry| &*entry.name == name);
         match existing {
             Some(entry) if entry.level == level => entry.value = value.into(),
-            _ => self.entries.push(Entry { name: name.into(), value: value.into(), level }),
+            _ => self.entries.push(Entry {
+                name: name.into(),
+                value: value.into(),
+                level,
+            }),
         }
     }
 
@@ -88,12 +96,18 @@ impl Macros {
 
     /// The value of a macro as written, before expansion.
     pub fn raw(&self, name: &str) -> Option<&str> {
-        self.entries.iter().rev().find(|entry| &*entry.name == name).map(|entry| &*entry.value)
+        self.entries
+            .iter()
+            .rev()
+            .find(|entry| &*entry.name == name)
+            .map(|entry| &*entry.value)
     }
 
     /// Names and values as written, innermost definition last.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries.iter().map(|entry| (&*entry.name, &*entry.value))
+        self.entries
+            .iter()
+            .map(|entry| (&*entry.name, &*entry.value))
     }
 
     /// Expands one text with these macros only. For many texts make an [`Expander`].

@@ -1,0 +1,528 @@
+//! Words of the grammar, taken from the lines of a file and the files it includes.
+
+use std::sync::Arc;
+
+use crate::diagnostic::Findings;
+use crate::macros::{Expander, MacroProblem, MacroProblemKind};
+use crate::{Diagnostic, Severity, Span};
+
+/// Files that may include each other this deep.
+const INCLUDE_LIMIT: usize = 32;
+/// Bytes that one load may read, includes counted each time.
+const SIZE_LIMIT: usize = 256 << 20;
+/// The IOC's line buffer: what a line is longer than this after expansion is lost.
+const LINE_LIMIT: usize = 1023;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A keyword or word without quotes; the parser tells them apart.
+    Word(String),
+    /// The inside of `"…"`, backslashes kept.
+    Quoted(String),
+    /// A string of the JSON grammar with escapes translated.
+    JsonText(String),
+    /// The rest of a line behind `%`.
+    CLine(String),
+    Mark(char),
+    End,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Spanned {
+    pub(super) token: Token,
+    pub(super) span: Span,
+    pub(super) unresolved: bool,
+}
+
+/// Which of the two sets of rules applies: values of fields are JSON, all else is not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Plain,
+    Json,
+}
+
+struct OpenFile {
+    name: Arc<str>,
+    text: Arc<str>,
+    offset: usize,
+    line: u32,
+}
+
+/// The line under work.
+struct Line {
+    file: Arc<str>,
+    number: u32,
+    source: String,
+    text: String,
+    /// Source offset of each byte of `text`; `None` if nothing was replaced.
+    origin: Option<Vec<u32>>,
+    problems: Vec<(MacroProblem, Severity)>,
+    position: usize,
+}
+
+impl Line {
+    fn source_offset(&self, offset: usize) -> usize {
+        match &self.origin {
+            None => offset,
+            Some(origin) => origin
+                .get(offset)
+                .map_or(self.source.len(), |&at| at as usize),
+        }
+    }
+
+    fn span(&self, start: usize, end: usize) -> Span {
+        let start = self.source_offset(start);
+        let end = self.source_offset(end).max(start);
+        Span::in_line(&self.file, self.number, &self.source, start, end)
+    }
+
+    fn unresolved(&self, start: usize, end: usize) -> bool {
+        let (start, end) = (self.source_offset(start), self.source_offset(end));
+        self.problems.iter().any(|(problem, _)| {
+            problem.start < end.max(start + 1)
+                && problem.end > start
+                && matches!(
+                    problem.kind,
+                    MacroProblemKind::Undefined
+                        | MacroProblemKind::Recursive
+                        | MacroProblemKind::TooMuch
+                )
+        })
+    }
+}
+
+pub(super) struct Lexer<'a> {
+    files: Vec<OpenFile>,
+    expander: Expander<'a>,
+    line: Line,
+    read: usize,
+    /// Where undefined macros can be given a value.
+    macros_from: Option<Span>,
+}
+
+impl<'a> Lexer<'a> {
+    pub(super) fn new(
+        name: Arc<str>,
+        text: Arc<str>,
+        expander: Expander<'a>,
+        macros_from: Option<Span>,
+    ) -> Self {
+        let line = Line {
+            file: Arc::clone(&name),
+            number: 0,
+            source: String::new(),
+            text: String::new(),
+            origin: None,
+            problems: Vec::new(),
+            position: 0,
+        };
+        let read = text.len();
+        Self {
+            files: vec![OpenFile {
+                name,
+                text,
+                offset: 0,
+                line: 0,
+            }],
+            expander,
+            line,
+            read,
+            macros_from,
+        }
+    }
+
+    /// Reads another file before the rest of the present one. The rest of the present line comes
+    /// first, as it does in base. `Err` says why it is not followed.
+    pub(super) fn include(&mut self, name: Arc<str>, text: Arc<str>) -> Result<(), String> {
+        if self.files.len() >= INCLUDE_LIMIT {
+            let again = self.files.iter().any(|file| file.name == name);
+            let why = if again {
+                "it includes itself"
+            } else {
+                "includes are nested too deeply"
+            };
+            return Err(why.to_owned());
+        }
+        self.read = self.read.saturating_add(text.len());
+        if self.read > SIZE_LIMIT {
+            return Err("the included files are too large".to_owned());
+        }
+        self.files.push(OpenFile {
+            name,
+            text,
+            offset: 0,
+            line: 0,
+        });
+        Ok(())
+    }
+
+    /// The place that was reached.
+    pub(super) fn here(&self) -> Span {
+        self.line.span(self.line.position, self.line.position)
+    }
+
+    /// Undefined macros in this word do no harm: the IOC takes the text as it is.
+    pub(super) fn tolerate(&mut self, span: &Span) {
+        let line = &mut self.line;
+        if span.line != line.number || span.file != line.file {
+            return;
+        }
+        for (problem, severity) in &mut line.problems {
+            let at = Span::in_line(
+                &line.file,
+                line.number,
+                &line.source,
+                problem.start,
+                problem.end,
+            );
+            if at.column < span.column + span.length && at.column + at.length > span.column {
+                *severity = (*severity).max(Severity::Warning);
+            }
+        }
+    }
+
+    fn next_line(&mut self, findings: &mut Findings) -> bool {
+        self.finish_line(findings);
+        while let Some(file) = self.files.last_mut() {
+            let rest = &file.text[file.offset..];
+            if rest.is_empty() {
+                self.files.pop();
+                continue;
+            }
+            let length = rest.find('\n').map_or(rest.len(), |end| end + 1);
+            let source = rest[..length].trim_end_matches('\n').to_owned();
+            file.offset += length;
+            file.line = file.line.saturating_add(1);
+            self.line.file = Arc::clone(&file.name);
+            self.line.number = file.line;
+            self.line.position = 0;
+            if source.contains('$') {
+                let expansion = self.expander.expand(&source);
+                self.line.text = expansion.text;
+                self.line.origin = Some(expansion.origin);
+                self.line.problems = expansion
+                    .problems
+                    .into_iter()
+                    .map(|p| (p, Severity::Error))
+                    .collect();
+            } else {
+                self.line.text.clone_from(&source);
+                self.line.origin = None;
+            }
+            self.line.source = source;
+            if self.line.text.len() > LINE_LIMIT {
+                let message = format!(
+                    "the line has {} bytes after macro expansion, the IOC reads {LINE_LIMIT} and loses the rest",
+                    self.line.text.len()
+                );
+                // A longer line without macros is read in pieces, and nothing is lost.
+                if self.line.origin.is_some() {
+                    let span = self.line.span(LINE_LIMIT, self.line.text.len());
+                    findings.push(Diagnostic::error(span, message).hint("break the line in two"));
+                }
+            }
+            return true;
+        }
+        false
+    }
+
+    fn finish_line(&mut self, findings: &mut Findings) {
+        let line = &mut self.line;
+        for (problem, severity) in line.problems.drain(..) {
+            let span = Span::in_line(
+                &line.file,
+                line.number,
+                &line.source,
+                problem.start,
+                problem.end,
+            );
+            findings.push(macro_diagnostic(
+                &problem,
+                severity,
+                span,
+                self.macros_from.as_ref(),
+            ));
+        }
+    }
+
+    pub(super) fn next(&mut self, mode: Mode, findings: &mut Findings) -> Spanned {
+        loop {
+            let bytes = self.line.text.as_bytes();
+            let start = self.line.position;
+            let Some(&byte) = bytes.get(start) else {
+                if self.next_line(findings) {
+                    continue;
+                }
+                return Spanned {
+                    token: Token::End,
+                    span: self.here(),
+                    unresolved: false,
+                };
+            };
+            match byte {
+                b' ' | b'\t' | b'\r' | b'\n' => {
+                    self.line.position += 1;
+                    continue;
+                }
+                b'#' => {
+                    let at = self.line.source_offset(start);
+                    for (problem, severity) in &mut self.line.problems {
+                        if problem.start >= at {
+                            *severity = Severity::Note;
+                        }
+                    }
+                    self.line.position = bytes.len();
+                    continue;
+                }
+                _ => {}
+            }
+            let (token, end) = match mode {
+                Mode::Plain => plain_token(&self.line.text, start),
+                Mode::Json => json_token(&self.line.text, start),
+            };
+            self.line.position = end;
+            let span = self.line.span(start, end);
+            match token {
+                Ok(token) => {
+                    let unresolved = self.line.unresolved(start, end);
+                    return Spanned {
+                        token,
+                        span,
+                        unresolved,
+                    };
+                }
+                Err(message) => {
+                    // An undefined macro leaves a `$` behind, and has its own message.
+                    if !self.line.unresolved(start, end) {
+                        findings.push(Diagnostic::error(span, message));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What to say about a macro that could not be expanded.
+pub(crate) fn macro_diagnostic(
+    problem: &MacroProblem,
+    severity: Severity,
+    span: Span,
+    macros_from: Option<&Span>,
+) -> Diagnostic {
+    let name = &problem.name;
+    let inside = match &problem.inside {
+        Some(outer) => format!(" (used in the value of macro `{outer}`)"),
+        None => String::new(),
+    };
+    let (severity, message) = match problem.kind {
+        MacroProblemKind::Undefined if severity == Severity::Note => (
+            severity,
+            format!("macro `{name}` in a comment is not defined{inside}"),
+        ),
+        MacroProblemKind::Undefined => (severity, format!("macro `{name}` is not defined{inside}")),
+        MacroProblemKind::Recursive => {
+            (severity, format!("macro `{name}` refers to itself{inside}"))
+        }
+        MacroProblemKind::TooMuch => (
+            Severity::Error,
+            "macros expand to far too much text, or are nested too deeply".into(),
+        ),
+        MacroProblemKind::Unclosed => (
+            severity.max(Severity::Warning),
+            format!("the reference to macro `{name}` has no closing bracket{inside}"),
+        ),
+        MacroProblemKind::Cut => (
+            severity,
+            format!(
+                "the value of macro `{name}` is longer than {} bytes, the IOC cuts it off",
+                crate::macros::VALUE_LIMIT
+            ),
+        ),
+    };
+    let diagnostic = Diagnostic {
+        severity,
+        message,
+        span,
+        expected: None,
+        hint: None,
+    };
+    match (problem.kind, macros_from) {
+        (MacroProblemKind::Undefined, Some(from)) if severity != Severity::Note => diagnostic.hint(
+            format!("add `{name}=…` to the macros at {from}, or write `$({name}=default)`"),
+        ),
+        _ => diagnostic,
+    }
+}
+
+type Lexed = (Result<Token, String>, usize);
+
+fn plain_token(text: &str, start: usize) -> Lexed {
+    let rest = &text[start..];
+    let bytes = rest.as_bytes();
+    match bytes[0] {
+        b'"' => {
+            let mut position = 1;
+            loop {
+                match bytes.get(position) {
+                    Some(b'"') => {
+                        let inside = rest[1..position].to_owned();
+                        return (Ok(Token::Quoted(inside)), start + position + 1);
+                    }
+                    Some(b'\\') if position + 1 < bytes.len() => position += 2,
+                    Some(_) => position += 1,
+                    None => {
+                        let message = "the closing quote is missing on this line".to_owned();
+                        return (Err(message), text.len());
+                    }
+                }
+            }
+        }
+        b'%' => (Ok(Token::CLine(rest[1..].to_owned())), text.len()),
+        mark @ (b'{' | b'}' | b'(' | b')' | b',') => (Ok(Token::Mark(mark.into())), start + 1),
+        byte if is_bareword(byte) => {
+            let length = bytes.iter().take_while(|&&byte| is_bareword(byte)).count();
+            (Ok(Token::Word(rest[..length].to_owned())), start + length)
+        }
+        _ => invalid_character(rest, start),
+    }
+}
+
+fn json_token(text: &str, start: usize) -> Lexed {
+    let rest = &text[start..];
+    let bytes = rest.as_bytes();
+    match bytes[0] {
+        mark @ (b':' | b',' | b'[' | b']' | b'{' | b'}') => {
+            (Ok(Token::Mark(mark.into())), start + 1)
+        }
+        b'"' | b'\'' => json_text(rest, start),
+        byte if is_json_bare(byte) => {
+            let length = bytes.iter().take_while(|&&byte| is_json_bare(byte)).count();
+            (Ok(Token::Word(rest[..length].to_owned())), start + length)
+        }
+        _ => invalid_character(rest, start),
+    }
+}
+
+fn json_text(rest: &str, start: usize) -> Lexed {
+    let bytes = rest.as_bytes();
+    let quote = bytes[0];
+    let hex = |from: usize, count: usize| {
+        bytes
+            .get(from..from + count)
+            .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let mut position = 1;
+    loop {
+        match bytes.get(position) {
+            Some(&byte) if byte == quote => {
+                let inside = translate_escapes(&rest[1..position]);
+                return (Ok(Token::JsonText(inside)), start + position + 1);
+            }
+            None => {
+                let message = "the closing quote is missing on this line".to_owned();
+                return (Err(message), start + rest.len());
+            }
+            Some(b'\\') => match bytes.get(position + 1) {
+                Some(b'x') if hex(position + 2, 2) => position += 4,
+                Some(b'u') if hex(position + 2, 4) => position += 6,
+                Some(b'u' | b'x' | b'1'..=b'9') => {
+                    let message = "this backslash sequence is not allowed in a string".to_owned();
+                    return (Err(message), closing_quote(bytes, position, quote) + start);
+                }
+                _ => position += 2,
+            },
+            Some(&byte) if byte < 0x20 => {
+                let what = if byte == b'\t' {
+                    "a tab"
+                } else {
+                    "a control character"
+                };
+                let message = format!("{what} is not allowed inside a string");
+                return (Err(message), closing_quote(bytes, position, quote) + start);
+            }
+            Some(_) => position += 1,
+        }
+    }
+}
+
+/// The end of a string with an error in it, so that its rest is not taken for code.
+fn closing_quote(bytes: &[u8], from: usize, quote: u8) -> usize {
+    let found = bytes[from..].iter().position(|&byte| byte == quote);
+    found.map_or(bytes.len(), |distance| from + distance + 1)
+}
+
+fn invalid_character(rest: &str, start: usize) -> Lexed {
+    let character = rest.chars().next().unwrap_or(' ');
+    let message = if character.is_control() {
+        format!(
+            "the control character 0x{:02x} is not allowed here",
+            u32::from(character)
+        )
+    } else {
+        format!("the character `{character}` needs quotes around the word")
+    };
+    (Err(message), start + character.len_utf8())
+}
+
+fn is_bareword(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-+:.[]<>;".contains(&byte)
+}
+
+fn is_json_bare(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-+.".contains(&byte)
+}
+
+/// `dbTranslateEscape`: the escapes of C.
+fn translate_escapes(text: &str) -> String {
+    if !text.contains('\\') {
+        return text.to_owned();
+    }
+    let mut plain: Vec<u8> = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        if byte != b'\\' {
+            plain.push(byte);
+            continue;
+        }
+        let Some(escaped) = bytes.next() else { break };
+        plain.push(match escaped {
+            b'a' => 0x07,
+            b'b' => 0x08,
+            b'f' => 0x0c,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'v' => 0x0b,
+            b'x' => {
+                let mut number = 0u8;
+                for _ in 0..2 {
+                    let Some(digit) = bytes.peek().and_then(|&byte| char::from(byte).to_digit(16))
+                    else {
+                        break;
+                    };
+                    number = (number << 4) | u8::try_from(digit).unwrap_or_default();
+                    bytes.next();
+                }
+                number
+            }
+            b'0'..=b'7' => {
+                let mut number = u32::from(escaped - b'0');
+                for _ in 0..2 {
+                    let Some(digit) = bytes.peek().and_then(|&byte| char::from(byte).to_digit(8))
+                    else {
+                        break;
+                    };
+                    number = number * 8 + digit;
+                    bytes.next();
+                }
+                u8::try_from(number & 0xff).unwrap_or_default()
+            }
+            other => other,
+        });
+    }
+    // A string ends at the first NUL in C.
+    if let Some(end) = plain.iter().position(|&byte| byte == 0) {
+        plain.truncate(end);
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
