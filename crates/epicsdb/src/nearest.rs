@@ -51,7 +51,8 @@ mod tests {
     #[test]
     fn near_words_are_found() {
         for (word, expected) in [
-            ("HIGHHI", None),
+            ("HIGHHI", Some("HIHI")),
+            ("HIGHEST", None),
             ("HIHII", Some("HIHI")),
             ("hihi", Some("HIHI")),
             ("DECS", Some("DESC")),

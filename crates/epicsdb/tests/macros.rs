@@ -8,6 +8,7 @@
 use epicsdb::macros::{Expander, MacroProblemKind, Macros, parse_definitions};
 use serde_json::Value;
 
+#[expect(clippy::unwrap_used, reason = "a broken table must fail the test")]
 fn cases() -> impl Iterator<Item = Value> {
     include_str!("data/macros.jsonl")
         .lines()

@@ -10,7 +10,7 @@ mod loading;
 mod scripts;
 
 /// Files by path; what begins with `/image/` is not at hand.
-pub struct TestFiles {
+pub(crate) struct TestFiles {
     files: BTreeMap<String, String>,
     generated: BTreeMap<String, Generated>,
 }
@@ -33,9 +33,9 @@ impl Files for TestFiles {
     }
 }
 
-pub const BASE: &str = include_str!("../data/base.dbd");
+pub(crate) const BASE: &str = include_str!("../data/base.dbd");
 
-pub fn files(list: &[(&str, &str)]) -> TestFiles {
+pub(crate) fn files(list: &[(&str, &str)]) -> TestFiles {
     let mut files: BTreeMap<String, String> = list
         .iter()
         .map(|&(name, text)| (name.to_owned(), text.to_owned()))
@@ -47,23 +47,23 @@ pub fn files(list: &[(&str, &str)]) -> TestFiles {
     }
 }
 
-pub fn check(list: &[(&str, &str)], dbd: Option<&Dbd>) -> Report {
+pub(crate) fn check(list: &[(&str, &str)], dbd: Option<&Dbd>) -> Report {
     let environment = Environment::from([("IOC_NAME".to_owned(), "t01-ea-ioc-01".to_owned())]);
     check_ioc(&files(list), "/ioc/st.cmd", &environment, dbd)
 }
 
 /// The findings for a script, one per line.
-pub fn findings(list: &[(&str, &str)]) -> String {
+pub(crate) fn findings(list: &[(&str, &str)]) -> String {
     text(&check(list, None))
 }
 
-pub fn text(report: &Report) -> String {
+pub(crate) fn text(report: &Report) -> String {
     let lines: Vec<String> = report.diagnostics.iter().map(ToString::to_string).collect();
     lines.join("\n")
 }
 
 /// The findings for one database, loaded with `P=T01` in an otherwise faultless IOC.
-pub fn database(db: &str) -> String {
+pub(crate) fn database(db: &str) -> String {
     findings(&[
         (
             "/ioc/st.cmd",
