@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# The main job on this machine, from nothing to IOCs that were built, deployed, looked at, changed and rolled back.
+# Ends by itself and leaves nothing running, unless KEEP=1. What it makes stays below .cache/ for the next run.
+#
+#   IOC=path/to/ioc tests/demo.sh        (make demo builds the binary first)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+: "${IOC:=$root/target/release/ioc}"
+started=$SECONDS
+engine=$root/tests/testbed/engine.sh
+demo=$root/.cache/demo
+transcript=()
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' green=$'\e[32m' plain=$'\e[0m'; else bold='' green='' plain=''; fi
+chapter() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
+shown() { transcript+=("$*"); }
+run() { # prints the command as a user would type it, then runs it
+    printf '%s$ %s%s\n' "$green" "ioc $*" "$plain"
+    "$IOC" "$@"
+}
+fail() { printf '\ndemo: %s\n' "$*" >&2; exit 1; }
+
+"$engine" status >/dev/null 2>&1 && engine_was_there=1 || engine_was_there=0
+cleanup() {
+    local code=$?
+    if [ "${KEEP:-0}" = 1 ]; then
+        printf '\nKEEP=1: the IOCs go on. To use them:\n'
+        printf '  export DOCKER_HOST=%s IOC_STATE_DIR=%s IOC_PROJECT=%s\n' "$DOCKER_HOST" "$IOC_STATE_DIR" "$IOC_PROJECT"
+        printf '  %s ps ; %s delete --all -b t01 --yes ; tests/testbed/engine.sh down\n' "$IOC" "$IOC"
+    elif [ -n "${IOC_STATE_DIR:-}" ]; then
+        "$IOC" delete --all -b t01 --yes --volumes >/dev/null 2>&1 || true
+        if [ "$engine_was_there" = 0 ]; then "$engine" down || true; fi
+    fi
+    exit "$code"
+}
+trap cleanup EXIT
+
+chapter "A container engine"
+"$engine" up
+set -a
+eval "$("$engine" env)"
+set +a
+# The demo works on a copy of the example, with its own records, so that your checkout and your IOCs stay as they are.
+rm -rf "$demo/project"
+mkdir -p "$demo/project" "$demo/state"
+cp -a ioc.toml generic-iocs beamlines "$demo/project/"
+export IOC_PROJECT=$demo/project IOC_STATE_DIR=$demo/state IOC_CACHE_DIR=$root/.cache/ioc
+cd "$demo/project"
+"$IOC" delete --all -b t01 --yes --volumes >/dev/null 2>&1 || true
+
+chapter "The operating-system image and the IOC image"
+run image bootstrap --suite trixie
+run build ioc-sim
+run image ls
+shown "built ioc-sim on epics-base, developer and runtime, from the Debian package mirror only"
+run image show ioc-sim
+
+chapter "Three IOC instances from charts"
+run check beamlines/t01
+run deploy --all -b t01 --yes --message "first deployment"
+run ps
+shown "deployed three instances and waited until each answered Channel Access"
+
+chapter "Looking at them"
+run exec t01-ea-ioc-01 -- caget T01:UPTIME T01-EA-STAGE-01:TEMP T01-EA-STAGE-01:TEMP.HIGH
+run logs --tail 3 t01-ea-ioc-01 t01-mo-ioc-01
+printf '%s$ %s%s\n' "$green" "echo 'dbgf T01-EA-STAGE-01:TEMP' | ioc attach t01-ea-ioc-01" "$plain"
+echo 'dbgf T01-EA-STAGE-01:TEMP' | "$IOC" attach --tail 0 t01-ea-ioc-01
+shown "typed a command into the IOC shell"
+printf '%s$ %s%s\n' "$green" "ioc exec t01-al-ioc-01 -- caget -a …" "$plain"
+alarms=$("$IOC" exec t01-al-ioc-01 -- sh -c "caget -a $(cat "$root/tests/demo-alarm-pv" 2>/dev/null || echo T01-AL-STAGE-01:TEMP)")
+echo "$alarms"
+grep -qE 'MAJOR|MINOR' <<<"$alarms" || fail "the third instance is not in alarm"
+shown "read a PV that is in alarm"
+
+chapter "A change: shown, deployed, rolled back"
+high() { "$IOC" exec t01-ea-ioc-01 -- caget -t T01-EA-STAGE-01:TEMP.HIGH | tr -d '\r'; }
+before=$(high)
+sed -i 's/HIGH=[0-9]*/HIGH=61/' beamlines/t01/services/t01-ea-ioc-01/config/st.cmd
+run diff t01-ea-ioc-01
+run deploy t01-ea-ioc-01 --yes --message "alarm limit 61 degC"
+changed=$(high)
+run history t01-ea-ioc-01
+run rollback t01-ea-ioc-01 --yes
+after=$(high)
+printf 'T01-EA-STAGE-01:TEMP.HIGH: %s before, %s deployed, %s after the rollback\n' "$before" "$changed" "$after"
+[ "$changed" = 61 ] && [ "$after" = "$before" ] || fail "the rollback did not bring the old value back"
+run history t01-ea-ioc-01
+run ps
+shown "changed an alarm limit, saw the difference, deployed it, rolled it back: the PV has its old value"
+
+chapter "Shown in $((SECONDS - started)) s"
+printf '  * %s\n' "${transcript[@]}"
