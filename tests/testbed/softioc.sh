@@ -20,6 +20,10 @@ is_installed() {
 
 case "${1:-}" in
 up)
+    # one installation at a time
+    mkdir -p "$(dirname "$home")"
+    exec 9>"$home.lock"
+    flock 9
     if ! is_installed; then
         echo "softioc.sh: installing $packages from PyPI into $home" >&2
         rm -rf "$home"

@@ -235,17 +235,18 @@ impl Circuit {
         self.events.pop_front()
     }
 
-    /// When [`Circuit::handle_timeout`] is to be called, unless something arrives before.
-    pub fn poll_timeout(&self) -> Instant {
+    /// When [`Circuit::handle_timeout`] is to be called, unless something arrives before; `None` if the connection timeout
+    /// is longer than the clock reaches.
+    pub fn poll_timeout(&self) -> Option<Instant> {
         match self.echo_sent {
-            None => self.last_arrival + self.connection_timeout,
-            Some(sent) => sent + ECHO_TIMEOUT,
+            None => self.last_arrival.checked_add(self.connection_timeout),
+            Some(sent) => sent.checked_add(ECHO_TIMEOUT),
         }
     }
 
     /// Asks a silent server for a sign of life; gives up on one that did not answer.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        if now < self.poll_timeout() {
+        if self.poll_timeout().is_none_or(|timeout| now < timeout) {
             return Ok(());
         }
         if self.echo_sent.is_some() {

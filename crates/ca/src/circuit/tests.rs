@@ -390,7 +390,7 @@ fn a_silent_server_is_asked_and_then_given_up() {
     let Fixture {
         mut circuit, now, ..
     } = connected(13, 6, 1);
-    assert_eq!(circuit.poll_timeout(), now + Duration::from_secs(30));
+    assert_eq!(circuit.poll_timeout(), Some(now + Duration::from_secs(30)));
     circuit
         .handle_timeout(now + Duration::from_secs(29))
         .unwrap();
@@ -404,7 +404,10 @@ fn a_silent_server_is_asked_and_then_given_up() {
     circuit
         .handle_bytes(&message(Command::ECHO, (0, 0, 0, 0), &[]), answered)
         .unwrap();
-    assert_eq!(circuit.poll_timeout(), answered + Duration::from_secs(30));
+    assert_eq!(
+        circuit.poll_timeout(),
+        Some(answered + Duration::from_secs(30))
+    );
 
     circuit
         .handle_timeout(answered + Duration::from_secs(30))
@@ -416,6 +419,21 @@ fn a_silent_server_is_asked_and_then_given_up() {
         error.to_string(),
         "the server has been silent for 35 s and does not answer an echo"
     );
+}
+
+#[test]
+fn a_timeout_beyond_the_clock_never_comes() {
+    let now = Instant::now();
+    let settings = Settings {
+        connection_timeout: Duration::MAX,
+        ..settings()
+    };
+    let mut circuit = Circuit::new(&settings, now).unwrap();
+    assert_eq!(circuit.poll_timeout(), None);
+    circuit
+        .handle_timeout(now + Duration::from_hours(1))
+        .unwrap();
+    assert_eq!(sent(&mut circuit).len(), 3);
 }
 
 proptest! {

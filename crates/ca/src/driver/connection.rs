@@ -108,7 +108,7 @@ impl Connection {
             if let Some(event) = self.circuit.poll_event() {
                 return Ok(event);
             }
-            let timeout = Instant::from_std(self.circuit.poll_timeout());
+            let timeout = self.circuit.poll_timeout();
             let (mut reader, mut writer) = self.stream.split();
             tokio::select! {
                 read = reader.read(&mut self.buffer) => match read {
@@ -123,7 +123,7 @@ impl Connection {
                     let length = written.map_err(ConnectionError::Broken)?;
                     self.unsent.drain(..length);
                 }
-                () = sleep_until(timeout) => self.circuit.handle_timeout(Instant::now().into_std())?,
+                () = sleep_until_some(timeout) => self.circuit.handle_timeout(Instant::now().into_std())?,
             }
         }
     }
@@ -139,5 +139,13 @@ impl Connection {
             .shutdown()
             .await
             .map_err(ConnectionError::Broken)
+    }
+}
+
+/// Sleeps until that time; forever without one.
+async fn sleep_until_some(time: Option<std::time::Instant>) {
+    match time {
+        Some(time) => sleep_until(Instant::from_std(time)).await,
+        None => std::future::pending().await,
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use super::connection::{Connection, ConnectionError, settings};
 use super::error::{Chain, Error, Searched};
 use super::name_server::{self, Reply};
-use super::{Found, destinations};
+use super::{FOR_EVER, Found, deadline_after, destinations};
 use crate::Configuration;
 use crate::circuit::Settings;
 use crate::name::PvName;
@@ -76,7 +76,7 @@ impl Finder {
         timeout: Duration,
         settle: Duration,
     ) -> Outcome {
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline_after(timeout);
         let failed = |error: &dyn Fn(PvName) -> Error| Outcome {
             results: names.iter().cloned().map(|name| Err(error(name))).collect(),
             connections: BTreeMap::new(),
@@ -128,7 +128,7 @@ impl Finder {
             servers: BTreeMap::new(),
             checks: JoinSet::new(),
             settings: Arc::new(settings(configuration)),
-            settle,
+            settle: settle.min(FOR_EVER),
             timeout,
             deadline,
         };

@@ -15,6 +15,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::Configuration;
 use crate::name::{InvalidName, PvName};
 use crate::proto::{Severity, Status, Timestamp, Value};
@@ -117,5 +119,40 @@ impl Client {
         let mut session = Session::open(&self.configuration, pv, timeout).await?;
         session.write(value).await?;
         session.close().await
+    }
+}
+
+/// Longest time that is waited for anything: whoever asks for more means "for ever".
+const FOR_EVER: Duration = Duration::from_hours(24 * 365);
+
+/// The time when this duration from now has passed; bounded, because the clock is.
+fn deadline_after(duration: Duration) -> Instant {
+    Instant::now() + duration.min(FOR_EVER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: T) {}
+
+    #[test]
+    fn calls_can_move_between_threads() {
+        let client = Client::new(Configuration::loopback());
+        is_send(client.find("PV", Duration::MAX));
+        is_send(client.find_many(&["PV"], Duration::MAX));
+        is_send(client.get("PV", Duration::MAX));
+        is_send(client.put("PV", "1", Duration::MAX));
+    }
+
+    #[tokio::test]
+    async fn no_duration_is_too_long() {
+        let mut configuration = Configuration::for_addresses([]);
+        configuration.settle = Duration::MAX;
+        let error = Client::new(configuration)
+            .find("PV", Duration::MAX)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, Error::NowhereToSearch { .. }), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
 use super::finder::Finder;
-use super::{Error, Reading};
+use super::{Error, Reading, deadline_after};
 use crate::Configuration;
 use crate::circuit::{self, ChannelId, Event};
 use crate::name::{InvalidName, PvName};
@@ -35,7 +35,7 @@ impl Session {
         pv: &str,
         timeout: Duration,
     ) -> Result<Self, Error> {
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline_after(timeout);
         let pv = PvName::from_str(pv)?;
         // the first server will do: `find` is there for whoever wants to know of others
         let mut outcome =

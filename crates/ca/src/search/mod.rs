@@ -82,7 +82,8 @@ impl Search {
             names: BTreeMap::new(),
             schedule: BTreeSet::new(),
             next: 1,
-            maximum_interval,
+            // a pause beyond a day would be the same as never
+            maximum_interval: maximum_interval.min(Duration::from_hours(24)),
             burst_left: BURST,
             burst_ends: now,
         }

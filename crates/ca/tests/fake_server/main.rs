@@ -72,6 +72,18 @@ async fn an_unknown_host_name_is_part_of_the_message() {
 }
 
 #[tokio::test]
+async fn an_address_that_cannot_be_sent_to_is_part_of_the_message() {
+    let client = Client::new(Configuration::for_addresses(["127.0.0.1:0"
+        .parse()
+        .unwrap()]));
+    assert_eq!(
+        shown(&client.find("PV", SHORT).await.unwrap_err()),
+        "no server answered for `PV` within 0.4 s; searched 127.0.0.1:0 \
+         (cannot send to 127.0.0.1:0: Invalid argument (os error 22))"
+    );
+}
+
+#[tokio::test]
 async fn lost_searches_are_repeated() {
     let fake = Fake::start(
         |count, searches, tcp| {

@@ -36,7 +36,43 @@ fn python() -> Option<PathBuf> {
 
 /// Starts an IOC on a port of its own, if one is installed, and waits until it runs.
 pub(crate) fn start() -> Option<SoftIoc> {
-    python().map(|python| SoftIoc::start(python, free_port()))
+    python().map(|python| SoftIoc::start(&python, free_port(), Program::Base))
+}
+
+/// Starts caproto's server, which shares no code with EPICS base, with its example records `simple:A` to `simple:C`.
+pub(crate) fn start_caproto() -> Option<SoftIoc> {
+    python().map(|python| SoftIoc::start(&python, free_port(), Program::Caproto))
+}
+
+/// Which server to start.
+#[derive(Clone, Copy)]
+enum Program {
+    Base,
+    Caproto,
+}
+
+impl Program {
+    fn command(self, python: &Path) -> Command {
+        let mut command = Command::new(python);
+        match self {
+            Self::Base => command.arg(Path::new(HERE).join("serve.py")),
+            Self::Caproto => command.args([
+                "-m",
+                "caproto.ioc_examples.simple",
+                "--interfaces",
+                "127.0.0.1",
+            ]),
+        };
+        command
+    }
+
+    /// What it says when it runs.
+    fn running(self) -> &'static str {
+        match self {
+            Self::Base => "IOC Running",
+            Self::Caproto => "Server startup complete",
+        }
+    }
 }
 
 /// A port that nothing uses now, above those that EPICS refuses.
@@ -54,10 +90,11 @@ fn free_port() -> u16 {
 }
 
 impl SoftIoc {
-    fn start(python: PathBuf, port: u16) -> Self {
-        let mut process = Command::new(&python)
-            .arg(Path::new(HERE).join("serve.py"))
+    fn start(python: &Path, port: u16, program: Program) -> Self {
+        let mut process = program
+            .command(python)
             .env("EPICS_CAS_SERVER_PORT", port.to_string())
+            .env("EPICS_CA_SERVER_PORT", port.to_string())
             .env("EPICS_CAS_INTF_ADDR_LIST", "127.0.0.1 127.255.255.255")
             .env("EPICS_CAS_BEACON_ADDR_LIST", "127.0.0.1")
             .env("EPICS_CAS_AUTO_BEACON_ADDR_LIST", "NO")
@@ -85,7 +122,7 @@ impl SoftIoc {
         let mut output = Vec::new();
         while !output
             .last()
-            .is_some_and(|line: &String| line.contains("IOC Running"))
+            .is_some_and(|line: &String| line.contains(program.running()))
         {
             let line = lines.recv_timeout(Duration::from_mins(1));
             output.push(
@@ -93,7 +130,7 @@ impl SoftIoc {
             );
         }
         Self {
-            python,
+            python: python.to_owned(),
             port,
             process,
         }
@@ -101,7 +138,7 @@ impl SoftIoc {
 
     /// Another IOC with the same records and the same search port.
     pub(crate) fn sibling(&self) -> Self {
-        Self::start(self.python.clone(), self.port)
+        Self::start(&self.python, self.port, Program::Base)
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use ca::{Array, Client, Configuration, Error, Reading, Severity, Timestamp, Value};
 use pretty_assertions::assert_eq;
 
-use ioc::start;
+use ioc::{start, start_caproto};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -376,4 +376,23 @@ async fn access_security_sees_user_and_host() {
             .unwrap_err();
         assert!(matches!(error, Error::NoWriteAccess { .. }), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_of_epics_base_can_be_used() {
+    let Some(ioc) = start_caproto() else { return };
+    let address = format!("127.0.0.1:{}", ioc.port()).parse().unwrap();
+    let client = Client::new(Configuration::for_addresses([address]));
+    let found = client.find("simple:A", TIMEOUT).await.unwrap();
+    assert_eq!(
+        (found.server.port(), found.duplicates.len()),
+        (ioc.port(), 0)
+    );
+    client.put("simple:A", "17", TIMEOUT).await.unwrap();
+    assert_eq!(
+        client.get("simple:A", TIMEOUT).await.unwrap().value,
+        Value::Long(17)
+    );
+    let array = client.get("simple:C", TIMEOUT).await.unwrap().value;
+    assert_eq!(array, Value::Array(Array::Long(vec![1, 2, 3])));
 }
