@@ -105,3 +105,90 @@ impl fmt::Debug for FetchContext {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::source::SourceError;
+    use crate::ui::error::CommandError;
+
+    /// A cache and a project of a test, gone when it ends.
+    pub(crate) struct Site {
+        folder: tempfile::TempDir,
+        steps: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Site {
+        pub(crate) fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            fs_err::create_dir(folder.path().join("project")).unwrap();
+            Self {
+                folder,
+                steps: Arc::default(),
+            }
+        }
+
+        pub(crate) fn root(&self) -> &Path {
+            self.folder.path()
+        }
+
+        pub(crate) fn project(&self) -> PathBuf {
+            self.root().join("project")
+        }
+
+        pub(crate) fn context(&self) -> FetchContext {
+            let steps = Arc::clone(&self.steps);
+            FetchContext {
+                cache: self.root().join("cache"),
+                mirrors: Vec::new(),
+                ca_bundle: None,
+                proxy: None,
+                no_proxy: None,
+                debian_mirror: None,
+                offline: false,
+                project: self.project(),
+                cancel: CancellationToken::new(),
+                progress: Arc::new(|_| {}),
+            }
+            .with_progress(move |progress| {
+                if let FetchProgress::Step(step) = progress {
+                    steps.lock().unwrap().push(step.to_owned());
+                }
+            })
+        }
+
+        /// The steps that were told since the last call.
+        pub(crate) fn steps(&self) -> Vec<String> {
+            std::mem::take(&mut self.steps.lock().unwrap())
+        }
+
+        /// Unfinished things in the cache.
+        pub(crate) fn work_left(&self) -> usize {
+            fs_err::read_dir(self.root().join("cache/work")).map_or(0, Iterator::count)
+        }
+
+        /// Finished entries in the cache.
+        pub(crate) fn trees(&self) -> usize {
+            fs_err::read_dir(self.root().join("cache/trees")).map_or(0, Iterator::count)
+        }
+    }
+
+    /// An error as a user sees it, with the folder of the test replaced.
+    pub(crate) fn rendered(error: SourceError, site: &Site) -> String {
+        let kind = error.kind();
+        let error = CommandError::from(error);
+        let mut text = format!("{} [{}]\n", error, kind.code());
+        for cause in error.causes() {
+            text.push_str(&format!("  cause: {cause}\n"));
+        }
+        for hint in error.hints() {
+            text.push_str(&format!("  hint: {hint}\n"));
+        }
+        let real = fs_err::canonicalize(site.root()).unwrap();
+        text.replace(&real.display().to_string(), "SITE")
+            .replace(&site.root().display().to_string(), "SITE")
+    }
+}

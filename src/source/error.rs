@@ -23,6 +23,8 @@ pub enum SourceError {
     Unreachable {
         /// The URL that was asked, after mirror rules.
         url: String,
+        /// The prefix of the mirror rule that led there.
+        rule: Option<String>,
         /// What the connection said.
         #[source]
         cause: Cause,
@@ -48,12 +50,23 @@ pub enum SourceError {
         cause: Cause,
     },
     /// The server answered, but not with the file.
-    #[error("the server has no `{url}`: {status}")]
+    #[error("the server does not give `{url}`: {status}")]
     Status {
         /// The URL that was asked.
         url: String,
+        /// The prefix of the mirror rule that led there.
+        rule: Option<String>,
         /// Status line, such as `404 Not Found`.
         status: String,
+    },
+    /// The repository wants credentials that `git` does not have.
+    #[error("`{url}` refuses access")]
+    Refused {
+        /// Repository.
+        url: String,
+        /// What git said.
+        #[source]
+        cause: Cause,
     },
     /// The transfer broke off or made no sense.
     #[error("failed to receive `{url}`")]
@@ -89,6 +102,8 @@ pub enum SourceError {
         expected: String,
         /// SHA-256 of the file.
         found: String,
+        /// The file is a web page, not an archive.
+        page: bool,
     },
     /// A tag points to another commit than the recipe pins.
     #[error("tag `{tag}` of `{url}` points to commit {found}, the recipe pins {expected}")]
@@ -111,6 +126,8 @@ pub enum SourceError {
         tag: String,
         /// A tag with a similar name.
         near: Option<String>,
+        /// There is a branch of that name.
+        is_branch: bool,
     },
     /// The repository has no submodule in that folder.
     #[error("`{url}` has no submodule `{submodule}`")]
@@ -123,10 +140,10 @@ pub enum SourceError {
         known: Vec<String>,
     },
     /// There is no `git` program.
-    #[error("the program `git` is needed to fetch `{url}` and was not found")]
+    #[error("the program `git` is needed to {what} and was not found")]
     GitMissing {
-        /// Repository.
-        url: String,
+        /// What it is needed for.
+        what: String,
     },
     /// `git` ended with an error that has no variant of its own.
     #[error("git failed to {what}")]
@@ -235,8 +252,8 @@ impl SourceError {
             Self::Offline { .. } => vec![
                 "run the same command once with the network (`IOC_OFFLINE=0`, `[fetch] offline` in `ioc.toml`), or copy the cache folder of a machine that has it and name it with `IOC_CACHE_DIR`".to_owned(),
             ],
-            Self::Unreachable { url, .. } => vec![
-                mirror_stanza(url),
+            Self::Unreachable { url, rule, .. } => vec![
+                mirror_hint(url, rule.as_deref()),
                 "behind a proxy, set `[fetch] proxy` in `ioc.toml` or `IOC_PROXY`".to_owned(),
             ],
             Self::Tls { .. } => vec![
@@ -245,20 +262,33 @@ impl SourceError {
             Self::Proxy { .. } => vec![
                 "`[fetch] proxy` in `ioc.toml`, `IOC_PROXY` or `https_proxy` names it; `no-proxy` lists hosts that are reached without it".to_owned(),
             ],
-            Self::Status { url, .. } => vec![
-                "was it moved or renamed? look at the page of the project for where this version is now".to_owned(),
-                mirror_stanza(url),
+            Self::Status { rule: Some(rule), .. } => vec![format!(
+                "the mirror rule for `{rule}` led there: does the mirror have it?"
+            )],
+            Self::Status { .. } => vec![
+                "was it moved or renamed? the page of the project says where this version is now".to_owned(),
             ],
-            Self::Checksum { .. } => vec![
+            Self::Refused { url, .. } => vec![format!(
+                "git uses your own keys and credential helpers: `git ls-remote {url}` must work without asking for anything"
+            )],
+            Self::Checksum { page: true, .. } => vec![
+                "a web page came instead of the file: a login page, or the answer of a proxy".to_owned(),
+            ],
+            Self::Checksum { page: false, .. } => vec![
                 "nothing of it was kept; if the project replaced the file on purpose and you trust it, put the new sum into the recipe".to_owned(),
             ],
             Self::MovedTag { .. } => vec![
                 "somebody moved the tag; if you trust the new commit, put it into the recipe, or take another tag".to_owned(),
             ],
-            Self::NoSuchTag { near, .. } => match near {
-                Some(near) => vec![format!("did you mean `{near}`?")],
-                None => vec!["`git ls-remote --tags URL` lists them".to_owned()],
-            },
+            Self::NoSuchTag {
+                tag,
+                is_branch: true,
+                ..
+            } => vec![format!(
+                "`{tag}` is a branch, which is not the same tomorrow: take a tag"
+            )],
+            Self::NoSuchTag { near: Some(near), .. } => vec![format!("did you mean `{near}`?")],
+            Self::NoSuchTag { url, .. } => vec![format!("`git ls-remote --tags {url}` lists them")],
             Self::NoSuchSubmodule { known, .. } if known.is_empty() => {
                 vec!["this repository has no submodules: remove `submodules` from the recipe".to_owned()]
             }
@@ -296,8 +326,13 @@ impl SourceError {
     }
 }
 
-/// A mirror rule for the host of a URL, ready to be pasted into `ioc.toml`.
-fn mirror_stanza(url: &str) -> String {
+/// A mirror rule for the host of a URL, ready to be pasted into `ioc.toml`; or the rule that did not help.
+fn mirror_hint(url: &str, rule: Option<&str>) -> String {
+    if let Some(rule) = rule {
+        return format!(
+            "the mirror rule for `{rule}` in `ioc.toml` led there: is the mirror running?"
+        );
+    }
     let prefix = super::mirror::host_prefix(url);
     format!(
         "if your site keeps a copy, add to `ioc.toml`:\n[[mirror]]\nprefix = \"{prefix}\"\nreplace = \"https://mirror.example.org/\""

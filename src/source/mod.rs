@@ -6,10 +6,18 @@
 //!
 //! This module does not patch, overlay or build anything, and runs no program that comes with a source.
 
+mod archive;
+mod cache;
 pub mod context;
+mod debian;
 pub mod definition;
+mod download;
 pub mod error;
+mod git;
+mod local;
 pub mod mirror;
+pub mod tree;
+mod unpack;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -74,8 +82,10 @@ pub async fn fetch(source: &Source, context: &FetchContext) -> Result<Fetched, S
     if context.cancel.is_cancelled() {
         return Err(SourceError::Cancelled);
     }
-    // Each kind of source comes with its own module.
-    Err(SourceError::Offline {
-        wanted: source.to_string(),
-    })
+    match source {
+        Source::Git(git) => git::fetch(git, context).await,
+        Source::Archive(archive) => archive::fetch(archive, context).await,
+        Source::Debian(debian) => debian::fetch(debian, context).await,
+        Source::Path(path) => local::fetch(path, context).await,
+    }
 }
