@@ -280,9 +280,9 @@ fn is_tag(text: &str) -> bool {
         && !text.contains("@{")
         && !text.ends_with('.')
         && text != "@"
-        && text
-            .split('/')
-            .all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"))
+        && text.split('/').all(|part| {
+            !part.is_empty() && !part.starts_with('.') && part.strip_suffix(".lock").is_none()
+        })
 }
 
 fn is_git_url(text: &str) -> bool {

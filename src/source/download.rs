@@ -158,7 +158,10 @@ impl<'a> Downloader<'a> {
     fn refused_by_proxy(&self, address: &Address, cause: super::error::Cause) -> SourceError {
         SourceError::Proxy {
             url: address.to_string(),
-            proxy: without_credentials(self.context.proxy.as_deref().unwrap_or("(none)")),
+            proxy: format!(
+                "`{}`",
+                without_credentials(self.context.proxy.as_deref().unwrap_or_default())
+            ),
             cause,
         }
     }

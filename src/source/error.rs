@@ -39,11 +39,11 @@ pub enum SourceError {
         cause: Cause,
     },
     /// The proxy does not answer or refuses.
-    #[error("the proxy `{proxy}` refuses to fetch `{url}`")]
+    #[error("the proxy {proxy} refuses to fetch `{url}`")]
     Proxy {
         /// The URL that was asked.
         url: String,
-        /// The proxy without user and password.
+        /// The proxy in backticks without user and password, or which one.
         proxy: String,
         /// What it said.
         #[source]

@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 
 use self::program::{Git, is_missing_tag, lacks_shallow};
 use super::cache::{Cache, digest};
-use super::definition::{Commit, GitSource, Tag};
+use super::definition::{Commit, GitSource, RelativePath, Tag};
 use super::error::writing;
 use super::mirror::{Address, without_credentials};
 use super::{FetchContext, Fetched, Identity, IdentityKind, SourceError, archive, mirror};
 
-/// Attributes of `.gitattributes` that change what a file holds; the repository's own file wins over them
-/// nowhere, because this stands in `info/attributes`.
+/// Switches off every attribute that changes what a file holds. It goes into `info/attributes`, which wins over
+/// the `.gitattributes` of the repository.
 const NO_CONVERSIONS: &str =
     "* -text -eol -ident -filter -working-tree-encoding -export-ignore -export-subst\n";
 
@@ -80,7 +80,7 @@ fn key(commit: &Commit, source: &GitSource) -> String {
     if source.submodules.is_empty() {
         return format!("git-{commit}");
     }
-    let mut folders: Vec<&str> = source.submodules.iter().map(|path| path.as_str()).collect();
+    let mut folders: Vec<&str> = source.submodules.iter().map(RelativePath::as_str).collect();
     folders.sort_unstable();
     format!("git-{commit}-{}", digest(&folders.join("\n")))
 }

@@ -29,20 +29,20 @@ pub(crate) async fn fetch(path: &Path, context: &FetchContext) -> Result<Fetched
         copy_tree(&folder, &project, &copy)?;
         tree::hash(&copy).map_err(|cause| SourceError::io("read a local source", cause))
     });
-    let content = task
+    let hash = task
         .await
         .map_err(|cause| SourceError::io("copy a local source", cause.into()))??;
     if context.cancel.is_cancelled() {
         return Err(SourceError::Cancelled);
     }
-    let key = format!("content-{}", digest(&content));
+    let key = format!("content-{}", digest(&hash));
     let _lock = cache.lock(&key, context).await?;
     if let Some(fetched) = cache.get(&key) {
         return Ok(fetched);
     }
     let identity = Identity {
         kind: IdentityKind::Content,
-        value: content,
+        value: hash,
         description: format!("folder {}", shown.display()),
     };
     cache.put(&key, work, identity)

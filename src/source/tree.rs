@@ -270,6 +270,9 @@ mod tests {
 
     use super::*;
 
+    /// Something done to a folder.
+    type Change = fn(&Path);
+
     fn sample() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
@@ -296,19 +299,19 @@ mod tests {
     #[test]
     fn each_change_that_counts_changes_the_hash() {
         let before = hash(sample().path()).unwrap();
-        let changes: [(&str, fn(&Path)); 6] = [
+        let changes: [(&str, Change); 6] = [
             ("contents", |path| {
-                fs_err::write(path.join("a"), "x").unwrap()
+                fs_err::write(path.join("a"), "x").unwrap();
             }),
             ("executable", |path| set_executable(&path.join("a"))),
             ("name", |path| {
-                fs_err::rename(path.join("a"), path.join("aa")).unwrap()
+                fs_err::rename(path.join("a"), path.join("aa")).unwrap();
             }),
             ("moved", |path| {
-                fs_err::rename(path.join("a"), path.join("b/a")).unwrap()
+                fs_err::rename(path.join("a"), path.join("b/a")).unwrap();
             }),
             ("empty folder", |path| {
-                fs_err::remove_dir(path.join("b/empty")).unwrap()
+                fs_err::remove_dir(path.join("b/empty")).unwrap();
             }),
             ("link", |path| {
                 fs_err::remove_file(path.join("link")).unwrap();

@@ -135,7 +135,7 @@ impl Unpack<'_> {
     fn unreadable(&self, cause: io::Error) -> SourceError {
         if cause
             .get_ref()
-            .is_some_and(|inner| inner.is::<TooManyBytes>())
+            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<TooManyBytes>)
         {
             return SourceError::Hostile {
                 archive: self.name.to_owned(),

@@ -315,7 +315,10 @@ fn classify(
         "connect tunnel failed",
     ]) || (proxy.is_some() && says(&unreachable))
     {
-        let proxy = without_credentials(proxy.unwrap_or("of git's own settings"));
+        let proxy = proxy.map_or_else(
+            || "of git's own settings".to_owned(),
+            |proxy| format!("`{}`", without_credentials(proxy)),
+        );
         return SourceError::Proxy {
             url,
             proxy,
@@ -446,8 +449,8 @@ mod tests {
         Unreachable: `https://host/asyn.git` cannot be reached: fatal: unable to access 'https://host/': Failed to connect to host port 443 after 3 ms: Couldn't connect to server
         Tls: the certificate of `https://host/asyn.git` is not trusted: fatal: unable to access 'https://host/': server certificate verification failed. CAfile: none CRLfile: none
         Tls: the certificate of `https://host/asyn.git` is not trusted: fatal: unable to access 'https://host/': SSL certificate problem: self-signed certificate in certificate chain
-        Proxy: the proxy `of git's own settings` refuses to fetch `https://host/asyn.git`: fatal: unable to access 'https://host/': Received HTTP code 403 from proxy after CONNECT
-        Proxy: the proxy `of git's own settings` refuses to fetch `https://host/asyn.git`: fatal: unable to access 'https://host/': Could not resolve proxy: px
+        Proxy: the proxy of git's own settings refuses to fetch `https://host/asyn.git`: fatal: unable to access 'https://host/': Received HTTP code 403 from proxy after CONNECT
+        Proxy: the proxy of git's own settings refuses to fetch `https://host/asyn.git`: fatal: unable to access 'https://host/': Could not resolve proxy: px
         Refused: `https://host/asyn.git` refuses access: fatal: could not read Username for 'https://host': terminal prompts disabled
         Refused: `https://host/asyn.git` refuses access: git@host: Permission denied (publickey). fatal: Could not read from remote repository.
         Status: the server does not give `https://host/asyn.git`: there is no such repository: 
