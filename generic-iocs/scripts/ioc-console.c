@@ -47,6 +47,8 @@ enum {
     leaveKey = 0x1d            /* Ctrl-] */
 };
 
+static const double logPatience = 2.0; /* s without a byte taken before output is dropped */
+
 static const char *socketPlaces[] = { "/tmp/ioc-console.sock", "/dev/shm/ioc-console.sock" };
 
 static void say(const char *text, const char *detail)
@@ -103,18 +105,21 @@ static int queueAdd(queue *q, const char *bytes, size_t length)
     return 0;
 }
 
-/* Write what the descriptor takes now. Returns -1 if it is dead. */
-static int queueDrain(queue *q, int fd)
+/* Write what the descriptor takes now. Returns the bytes written, or -1 if it is dead. */
+static ssize_t queueDrain(queue *q, int fd)
 {
+    ssize_t total = 0;
+
     while (q->length) {
         ssize_t written = write(fd, q->bytes, q->length);
 
         if (written < 0)
-            return errno == EAGAIN || errno == EINTR ? 0 : -1;
+            return errno == EAGAIN || errno == EINTR ? total : -1;
         memmove(q->bytes, q->bytes + written, q->length - written);
         q->length -= written;
+        total += written;
     }
-    return 0;
+    return total;
 }
 
 static void queueFree(queue *q)
@@ -180,7 +185,7 @@ static void dropClient(client *c)
 
 static void toClient(client *c, const char *bytes, size_t length)
 {
-    if (queueAdd(&c->out, bytes, length) || queueDrain(&c->out, c->fd))
+    if (queueAdd(&c->out, bytes, length) || queueDrain(&c->out, c->fd) < 0)
         dropClient(c); /* gone, or too slow: the IOC never waits for an onlooker */
 }
 
@@ -368,7 +373,7 @@ static void flushLog(void)
     while (toLog.length && now() < until) {
         struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
 
-        if (poll(&p, 1, 100) > 0 && queueDrain(&toLog, STDOUT_FILENO))
+        if (poll(&p, 1, 100) > 0 && queueDrain(&toLog, STDOUT_FILENO) < 0)
             return;
     }
 }
@@ -397,7 +402,8 @@ static int serve(char **command)
     const char *grace = getenv("IOC_CONSOLE_GRACE"), *path;
     double patience = grace ? atof(grace) : 2.0, nextStep = 0.0;
     int listener, i, status = 0, ended = 0, stage = 0, stdinOpen = 1, ptyOpen = 1, logOpen = 1;
-    double endedAt = 0.0;
+    int held;
+    double endedAt = 0.0, logMoved = now();
     pid_t child;
 
     logIsTerminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && tcgetattr(STDIN_FILENO, &logBefore) == 0;
@@ -434,7 +440,11 @@ static int serve(char **command)
         int timeout = -1, number;
 
         polled[0] = (struct pollfd) { .fd = signalPipe[0], .events = POLLIN };
-        polled[1] = (struct pollfd) { .fd = ptyOpen ? pty : -1,
+        if (toLog.length == 0)
+            logMoved = now();
+        /* A log that is read slowly slows the IOC's printing; one that stands still does not. */
+        held = toLog.length > queueSize / 2 && now() < logMoved + logPatience;
+        polled[1] = (struct pollfd) { .fd = ptyOpen && !held ? pty : -1,
                                       .events = POLLIN | (toIoc.length ? POLLOUT : 0) };
         polled[2] = (struct pollfd) { .fd = listener, .events = POLLIN };
         polled[3] = (struct pollfd) { .fd = stdinOpen ? STDIN_FILENO : -1, .events = POLLIN };
@@ -444,7 +454,7 @@ static int serve(char **command)
                                               .events = POLLIN | (clients[i].out.length ? POLLOUT : 0) };
         if (stage > 0 && stage < 3)
             timeout = nextStep > now() ? (int) ((nextStep - now()) * 1000.0) + 1 : 0;
-        if (ended)
+        if (held || ended)
             timeout = 100;
 
         if (poll(polled, 5 + mostClients, timeout) < 0 && errno != EINTR)
@@ -492,7 +502,7 @@ static int serve(char **command)
             else if (got == 0 || (errno != EAGAIN && errno != EINTR))
                 ptyOpen = 0; /* EIO: nobody holds the IOC's end any more */
         }
-        if (ptyOpen && toIoc.length && queueDrain(&toIoc, pty))
+        if (ptyOpen && toIoc.length && queueDrain(&toIoc, pty) < 0)
             toIoc.length = 0;
 
         if (polled[2].revents)
@@ -507,8 +517,14 @@ static int serve(char **command)
             else if (got == 0 || (errno != EAGAIN && errno != EINTR))
                 stdinOpen = 0; /* as in a container without an open stdin: the IOC goes on */
         }
-        if (polled[4].revents && queueDrain(&toLog, STDOUT_FILENO))
-            logOpen = 0;
+        if (polled[4].revents) {
+            ssize_t written = queueDrain(&toLog, STDOUT_FILENO);
+
+            if (written < 0)
+                logOpen = 0;
+            else if (written > 0)
+                logMoved = now();
+        }
         if (!logOpen)
             toLog.length = 0;
 
@@ -519,7 +535,7 @@ static int serve(char **command)
                 continue;
             if (polled[5 + number].revents & (POLLIN | POLLHUP | POLLERR))
                 fromClient(c);
-            if (c->fd >= 0 && polled[5 + number].revents & POLLOUT && queueDrain(&c->out, c->fd))
+            if (c->fd >= 0 && polled[5 + number].revents & POLLOUT && queueDrain(&c->out, c->fd) < 0)
                 dropClient(c);
         }
     }

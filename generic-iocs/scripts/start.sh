@@ -56,16 +56,23 @@ if [ ! -f "$CONFIG_DIR/st.cmd" ]; then
     fi
     fail "no st.cmd in $CONFIG_DIR" "it holds: $(ls -m "$CONFIG_DIR")"
 fi
-mkdir -p "$RUNTIME_DIR" 2>/dev/null && [ -w "$RUNTIME_DIR" ] ||
-    fail "user $(id -u) cannot write to $RUNTIME_DIR"
 
 if [ -f "$CONFIG_DIR/ioc.subst" ]; then
+    mkdir -p "$RUNTIME_DIR" 2>/dev/null && [ -w "$RUNTIME_DIR" ] ||
+        fail "ioc.subst cannot be expanded: user $(id -u) cannot write to $RUNTIME_DIR"
     include=()
     IFS=: read -r -a folders <<<"$EPICS_DB_INCLUDE_PATH"
     for folder in "${folders[@]}"; do [ ! -d "$folder" ] || include+=(-I "$folder"); done
     echo "start.sh: expanding ioc.subst to $RUNTIME_DIR/ioc.db"
     msi -V -o "$RUNTIME_DIR/ioc.db" "${include[@]}" -S "$CONFIG_DIR/ioc.subst" ||
         fail "ioc.subst could not be expanded (above: msi's message)"
+fi
+
+# The shell's command history, over restarts (without a file where there is no place for one).
+if [ -w "$RUNTIME_DIR" ]; then
+    export EPICS_IOCSH_HISTFILE=${EPICS_IOCSH_HISTFILE-$RUNTIME_DIR/.iocsh_history}
+else
+    export EPICS_IOCSH_HISTFILE=${EPICS_IOCSH_HISTFILE-}
 fi
 
 # A Channel Access repeater with no tie to anybody's terminal: a caget in `exec` would otherwise start

@@ -51,8 +51,8 @@ static void piece(axis *a, double dt)
     double wanted = 0.0;
 
     if (!a->stopping) {
-        /* No faster than what can still be braked before the target. */
-        double brake = sqrt(2.0 * a->acceleration * fabs(distance));
+        /* No faster than what can still be braked after this step: v dt + v v / 2a = distance. */
+        double brake = sqrt(most * most + 2.0 * a->acceleration * fabs(distance)) - most;
 
         wanted = copysign(brake < a->maximumVelocity ? brake : a->maximumVelocity, distance);
     }
@@ -63,8 +63,7 @@ static void piece(axis *a, double dt)
 
     if (a->stopping && a->velocity == 0.0) {
         arrive(a, a->position);
-    } else if (!a->stopping && fabs(a->velocity) <= 2.5 * most
-               && fabs(distance) <= fabs(a->velocity) * dt + 1e-9) {
+    } else if (!a->stopping && fabs(a->velocity) <= 2.0 * most && fabs(distance) <= most * dt) {
         arrive(a, a->target);
     } else {
         double before = a->position;

@@ -178,7 +178,7 @@ static void testAxis(void)
 
 MAIN(simplantPhysicsTest)
 {
-    testPlan(38);
+    testPlan(36);
     testStage();
     testAxis();
     return testDone();
