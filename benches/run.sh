@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# Comparison tables: `ioc` side by side with the named peer, in one run, on this machine. Figures are medians; the
+# ratio is what counts, because machines differ. Run by `make bench`.
+#
+#   IOC=path/to/release/ioc benches/run.sh [render|build|start|ps|size]...
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+: "${IOC:=$root/target/release/ioc}"
+work=$(mktemp -d "${TMPDIR:-/tmp}/ioc-bench-XXXXXX")
+bed=$root/tests/testbed
+export NO_COLOR=1
+trap 'cleanup' EXIT
+
+say() { printf '%s\n' "$*" >&2; }
+cleanup() {
+    [ ! -d "$work/ps" ] || (cd "$work/ps" && "$IOC" delete --all -b bench --yes --volumes >/dev/null 2>&1) || true
+    rm -rf "$work"
+}
+
+# median_ms RUNS COMMAND... : milliseconds of the whole process, one run before that is not counted
+median_ms() {
+    local runs=$1 times=() begin end i
+    shift
+    "$@" >/dev/null 2>"$work/err" || { say "failed: $*"; cat "$work/err" >&2; exit 1; }
+    for i in $(seq "$runs"); do
+        begin=$EPOCHREALTIME
+        "$@" >/dev/null 2>&1
+        end=$EPOCHREALTIME
+        times+=("$(((${end/./} - ${begin/./})))")
+    done
+    printf '%s\n' "${times[@]}" | sort -n | awk '{t[NR]=$1} END {printf "%.1f", t[int((NR+1)/2)]/1000}'
+}
+row() { printf '| %-44s | %12s | %12s | %8s | %-22s |\n' "$@"; }
+header() {
+    printf '\n### %s\n\n' "$1"
+    row what ioc peer ratio 'wanted'
+    printf '|%s|%s|%s|%s|%s|\n' ---------------------------------------------- -------------- -------------- ---------- ------------------------
+}
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN {printf "%.1f x", b/a}'; }
+
+new_services() { # FOLDER COUNT: a project with a services repository of COUNT instances
+    local folder=$1 count=$2 i
+    mkdir -p "$folder"
+    printf '[channel-access]\naddress-list = "127.255.255.255"\nauto-address-list = false\n' >"$folder/ioc.toml"
+    cp -a generic-iocs "$folder/"
+    (
+        cd "$folder"
+        "$IOC" -q new beamline bench
+        for i in $(seq -w "$count"); do "$IOC" -q new instance "bench-ea-ioc-$i" --image ioc-sim; done
+    ) >/dev/null
+}
+
+render() {
+    "$bed/helm.sh" up >/dev/null
+    eval "$("$bed/helm.sh" env)"
+    new_services "$work/render" 100
+    cd "$work/render"
+    local services=beamlines/bench/services
+    all_with_helm() {
+        local i
+        for i in "$services"/bench-ea-ioc-*; do
+            "$HELM_BINARY" template "$(basename "$i")" "$i" --namespace bench --values "$services/values.yaml" --values "$i/values.yaml" 2>/dev/null
+        done
+    }
+    local ours theirs
+    all_with_helm >"$work/helm.yaml"
+    "$IOC" render --all -b bench >"$work/ioc.yaml"
+    if cmp -s "$work/helm.yaml" "$work/ioc.yaml"; then say "render: the output of both is the same, byte for byte"; else say "render: THE OUTPUT DIFFERS"; diff "$work/helm.yaml" "$work/ioc.yaml" | head -5 >&2 || true; fi
+    ours=$(median_ms 10 "$IOC" render --all -b bench)
+    export -f all_with_helm
+    export services HELM_BINARY
+    theirs=$(median_ms 3 all_with_helm)
+    header "Rendering a services repository of 100 instances (helm template $("$HELM_BINARY" version --template '{{.Version}}'), 100 runs)"
+    row "100 instances" "$ours ms" "$theirs ms" "$(ratio "$ours" "$theirs")" ">= 50 x, < 100 ms"
+    cd "$root"
+}
+
+start() {
+    header "Starting"
+    row "ioc --version" "$(median_ms 30 "$IOC" --version) ms" - - "< 10 ms"
+}
+
+engine_up() {
+    "$bed/engine.sh" up
+    set -a
+    eval "$("$bed/engine.sh" env)"
+    set +a
+    export IOC_CACHE_DIR=$root/.cache/ioc IOC_STATE_DIR=$work/state
+}
+
+build() {
+    engine_up
+    "$IOC" image bootstrap --suite trixie >/dev/null
+    "$IOC" build ioc-sim >/dev/null
+    # A chain of four images that builds without a git host: the same depth as the areaDetector chain.
+    mkdir -p "$work/chain"
+    cp -a generic-iocs ioc.toml "$work/chain/"
+    (
+        cd "$work/chain"
+        sed -i '/^\[beamline/,$d' ioc.toml
+        rm -rf generic-iocs/epics-modules generic-iocs/epics-areadetector generic-iocs/ioc-adsimdetector generic-iocs/ioc-motorsim generic-iocs/ioc-sim/*.lock
+        mkdir -p generic-iocs/chain-modules generic-iocs/chain-detector
+        printf 'description: second of the chain\nbase: epics-base\n' >generic-iocs/chain-modules/image.yaml
+        printf 'description: third of the chain\nbase: chain-modules\n' >generic-iocs/chain-detector/image.yaml
+        sed -i 's/^base: .*/base: chain-detector/' generic-iocs/ioc-sim/image.yaml
+    )
+    cd "$work/chain"
+    IOC_IMAGE_TAG=bench "$IOC" build ioc-sim >/dev/null
+    header "Nothing-to-do build of a chain of four images"
+    export IOC_IMAGE_TAG=bench
+    row "ioc build ioc-sim" "$(median_ms 10 "$IOC" build ioc-sim) ms" - - "< 2000 ms"
+    unset IOC_IMAGE_TAG
+    cd "$root"
+}
+
+size() {
+    engine_up
+    header "Sizes"
+    "$IOC" image ls
+    local bytes
+    bytes=$(stat -c %s "$IOC")
+    row "release binary" "$((bytes / 1024 / 1024)) MiB" - - "aim at 30 MB"
+}
+
+ps() {
+    engine_up
+    new_services "$work/ps" 50
+    cd "$work/ps"
+    "$IOC" deploy --all -b bench --yes --no-wait >/dev/null
+    local ours theirs=-
+    ours=$(median_ms 10 "$IOC" ps)
+    if command -v docker >/dev/null && [ -n "${DOCKER_HOST:-}" ]; then theirs=$(median_ms 10 docker ps -a); fi
+    header "ioc ps of 50 local instances (peer: the docker client's own list, which shows less)"
+    row "ioc ps" "$ours ms" "$theirs ms" "$( [ "$theirs" = - ] && echo - || ratio "$ours" "$theirs")" "< 150 ms"
+    "$IOC" delete --all -b bench --yes --volumes >/dev/null
+    cd "$root"
+}
+
+printf 'ioc %s, %s processors, %s\n' "$("$IOC" --version | cut -d' ' -f2)" "$(nproc)" "$(uname -sm)"
+if [ $# -eq 0 ]; then set -- start render build size ps; fi
+for part in "$@"; do "$part"; done
