@@ -16,3 +16,40 @@ fn every_exit_code_is_documented() {
         );
     }
 }
+
+#[test]
+fn every_key_of_the_project_file_is_documented() {
+    let page = std::fs::read_to_string(repository().join("docs/configuration.md")).unwrap();
+    let tables = [
+        "images",
+        "fetch",
+        "engine",
+        "channel-access",
+        "beamline.x",
+        "mirror",
+    ];
+    for table in tables {
+        let header = if table == "mirror" {
+            "[[mirror]]".to_owned()
+        } else {
+            format!("[{table}]")
+        };
+        // The parser itself knows its keys: an unknown one is answered with all of them.
+        let finding =
+            ioc::project::parse("ioc.toml".as_ref(), &format!("{header}\nno-such-key = 1\n"))
+                .unwrap_err();
+        let expected = finding.expected.unwrap();
+        let keys = expected
+            .trim_start_matches("expected one of ")
+            .trim_start_matches("expected ");
+        for key in keys.split(", ") {
+            let key = key.trim_matches('`');
+            let mentioned =
+                page.contains(&format!("`{table}.{key}`")) || page.contains(&format!("`{key}`"));
+            assert!(
+                mentioned,
+                "docs/configuration.md does not tell of `{key}` in {header}"
+            );
+        }
+    }
+}
