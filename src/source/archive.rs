@@ -89,3 +89,6 @@ pub(crate) async fn unpack(
     job.await
         .map_err(|cause| SourceError::io("unpack an archive", cause.into()))?
 }
+
+#[cfg(test)]
+mod tests;

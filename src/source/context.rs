@@ -109,7 +109,6 @@ impl fmt::Debug for FetchContext {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::path::Path;
-    use std::sync::Mutex;
 
     use super::*;
     use crate::source::SourceError;
@@ -118,17 +117,13 @@ pub(crate) mod tests {
     /// A cache and a project of a test, gone when it ends.
     pub(crate) struct Site {
         folder: tempfile::TempDir,
-        steps: Arc<Mutex<Vec<String>>>,
     }
 
     impl Site {
         pub(crate) fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             fs_err::create_dir(folder.path().join("project")).unwrap();
-            Self {
-                folder,
-                steps: Arc::default(),
-            }
+            Self { folder }
         }
 
         pub(crate) fn root(&self) -> &Path {
@@ -140,7 +135,6 @@ pub(crate) mod tests {
         }
 
         pub(crate) fn context(&self) -> FetchContext {
-            let steps = Arc::clone(&self.steps);
             FetchContext {
                 cache: self.root().join("cache"),
                 mirrors: Vec::new(),
@@ -153,16 +147,6 @@ pub(crate) mod tests {
                 cancel: CancellationToken::new(),
                 progress: Arc::new(|_| {}),
             }
-            .with_progress(move |progress| {
-                if let FetchProgress::Step(step) = progress {
-                    steps.lock().unwrap().push(step.to_owned());
-                }
-            })
-        }
-
-        /// The steps that were told since the last call.
-        pub(crate) fn steps(&self) -> Vec<String> {
-            std::mem::take(&mut self.steps.lock().unwrap())
         }
 
         /// Unfinished things in the cache.

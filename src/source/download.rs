@@ -3,6 +3,9 @@
 //! Trusts the certificates of the machine and those of the site. What is received is put into a work folder
 //! and nowhere else; whether it is the right file is for the caller to say.
 
+#[cfg(test)]
+pub(crate) mod server;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -91,7 +94,7 @@ impl<'a> Downloader<'a> {
             .get(&address.url)
             .send()
             .await
-            .map_err(|cause| self.diagnose(address, cause))?;
+            .map_err(|cause| self.diagnose(address, &cause))?;
         let status = response.status();
         if status == reqwest::StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             return Err(self.refused_by_proxy(address, status.to_string().into()));
@@ -112,7 +115,7 @@ impl<'a> Downloader<'a> {
         while let Some(bytes) = body.next().await {
             let bytes = bytes.map_err(|cause| SourceError::Transfer {
                 url: address.to_string(),
-                cause: cause.without_url().into(),
+                cause: innermost(&cause).into(),
             })?;
             sink.write(&bytes).await?;
         }
@@ -167,16 +170,16 @@ impl<'a> Downloader<'a> {
     }
 
     /// Says which of the things that stand between us and the file is in the way.
-    fn diagnose(&self, address: &Address, error: reqwest::Error) -> SourceError {
+    fn diagnose(&self, address: &Address, error: &reqwest::Error) -> SourceError {
         let url = address.to_string();
-        let tls = is_tls(&error);
+        let tls = is_tls(error);
         let by_proxy = self.context.proxy.is_some()
             && !bypasses_proxy(&address.url, self.context.no_proxy.as_deref());
         let (connect, other) = (
             error.is_connect() || error.is_timeout(),
             error.is_redirect() || error.is_builder(),
         );
-        let cause = error.without_url().into();
+        let cause = innermost(error).into();
         if tls {
             SourceError::Tls { url, cause }
         } else if connect && by_proxy {
@@ -232,6 +235,15 @@ fn build_client(context: &FetchContext) -> Result<reqwest::Client, SourceError> 
         url: "https:".to_owned(),
         cause: cause.into(),
     })
+}
+
+/// The error that says what happened; those around it only say that something did.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(below) = innermost.source() {
+        innermost = below;
+    }
+    innermost.to_string()
 }
 
 /// Whether the TLS library is among the causes; some of them hide inside I/O errors.

@@ -184,6 +184,30 @@ pub enum SourceError {
         version: String,
         /// What the mirror has, as YAML to be pasted.
         found: Option<String>,
+        /// Other versions that the mirror has.
+        versions: Vec<String>,
+    },
+    /// A file of a Debian source package is not one that can be unpacked.
+    #[error("file `{file}` of Debian source package `{package}` cannot be used: {why}")]
+    DebianFile {
+        /// Source package.
+        package: String,
+        /// File.
+        file: String,
+        /// Why not.
+        why: String,
+    },
+    /// The mirrors do not have that version, any more or yet.
+    #[error("no package mirror has `{url}`: {status}")]
+    DebianGone {
+        /// The URL that was asked first.
+        url: String,
+        /// What it answered.
+        status: String,
+        /// Source package.
+        package: String,
+        /// Version.
+        version: String,
     },
     /// No package mirror is known.
     #[error("no mirror of Debian packages is known: {why}")]
@@ -239,9 +263,10 @@ impl SourceError {
         match self {
             Self::Cancelled => ErrorKind::Interrupted,
             Self::Io { .. } => ErrorKind::System,
-            Self::Path { .. } | Self::DebianFiles { .. } | Self::CaBundle { .. } => {
-                ErrorKind::Input
-            }
+            Self::Path { .. }
+            | Self::DebianFiles { .. }
+            | Self::DebianFile { .. }
+            | Self::CaBundle { .. } => ErrorKind::Input,
             _ => ErrorKind::Fetch,
         }
     }
@@ -252,6 +277,9 @@ impl SourceError {
             Self::Offline { .. } => vec![
                 "run the same command once with the network (`IOC_OFFLINE=0`, `[fetch] offline` in `ioc.toml`), or copy the cache folder of a machine that has it and name it with `IOC_CACHE_DIR`".to_owned(),
             ],
+            Self::Unreachable { url, rule: None, .. } if url.starts_with("file:") => {
+                vec!["it must be on this machine: is the disk mounted, may you read it?".to_owned()]
+            }
             Self::Unreachable { url, rule, .. } => vec![
                 mirror_hint(url, rule.as_deref()),
                 "behind a proxy, set `[fetch] proxy` in `ioc.toml` or `IOC_PROXY`".to_owned(),
@@ -262,9 +290,15 @@ impl SourceError {
             Self::Proxy { .. } => vec![
                 "`[fetch] proxy` in `ioc.toml`, `IOC_PROXY` or `https_proxy` names it; `no-proxy` lists hosts that are reached without it".to_owned(),
             ],
-            Self::Status { rule: Some(rule), .. } => vec![format!(
-                "the mirror rule for `{rule}` led there: does the mirror have it?"
+            Self::Status {
+                rule: Some(rule), ..
+            } => vec![format!(
+                "the mirror rule for `{}` led there: does the mirror have it?",
+                super::mirror::without_credentials(rule)
             )],
+            Self::Status { status, .. } if status.starts_with('5') => {
+                vec!["this is a failure of the server: try again later".to_owned()]
+            }
             Self::Status { .. } => vec![
                 "was it moved or renamed? the page of the project says where this version is now".to_owned(),
             ],
@@ -301,9 +335,22 @@ impl SourceError {
             } => vec![format!(
                 "this is what the mirror has now; compare it with a source you trust, then paste it into the recipe:\n{found}"
             )],
-            Self::DebianFiles { found: None, .. } => vec![
-                "`apt-cache showsrc PACKAGE` prints them under `Checksums-Sha256`".to_owned(),
-            ],
+            Self::DebianFiles {
+                package, versions, ..
+            } => {
+                let mut hints = vec![format!(
+                    "`apt-cache showsrc {package}` prints them under `Checksums-Sha256`"
+                )];
+                if !versions.is_empty() {
+                    hints.insert(0, format!("the mirror has {}", versions.join(", ")));
+                }
+                hints
+            }
+            Self::DebianGone {
+                package, version, ..
+            } => vec![format!(
+                "a mirror keeps only the newest revisions: leave `files` of `{package}` {version} empty once to see what there is, or name a snapshot of the archive as `[fetch]` `debian-mirror` in `ioc.toml`"
+            )],
             Self::NoDebianMirror { .. } => vec![
                 "name one in `ioc.toml`: `[fetch]` `debian-mirror = \"http://packages.site/debian\"`, or set `IOC_DEBIAN_MIRROR`".to_owned(),
             ],
@@ -318,6 +365,7 @@ impl SourceError {
             | Self::TooLarge { .. }
             | Self::Url { .. }
             | Self::Hostile { .. }
+            | Self::DebianFile { .. }
             | Self::Unpack { .. }
             | Self::Path { .. }
             | Self::Io { .. }
@@ -328,7 +376,7 @@ impl SourceError {
 
 /// A mirror rule for the host of a URL, ready to be pasted into `ioc.toml`; or the rule that did not help.
 fn mirror_hint(url: &str, rule: Option<&str>) -> String {
-    if let Some(rule) = rule {
+    if let Some(rule) = rule.map(super::mirror::without_credentials) {
         return format!(
             "the mirror rule for `{rule}` in `ioc.toml` led there: is the mirror running?"
         );

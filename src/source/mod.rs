@@ -6,6 +6,7 @@
 //!
 //! This module does not patch, overlay or build anything, and runs no program that comes with a source.
 
+pub mod apt;
 mod archive;
 mod cache;
 pub mod context;
