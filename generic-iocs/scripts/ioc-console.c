@@ -3,7 +3,7 @@
  * The console of an IOC in a container.
  *
  *   ioc-console -- COMMAND…       run COMMAND on a terminal of its own (the container's first process)
- *   console [--read-only] [--allow-control] [--last N]
+ *   console [--read-only] [--allow-control] [--last N] [--plain]
  *                                 the same program by another name: join that terminal
  *
  * COMMAND (the IOC's shell) gets a pseudo-terminal, so that it behaves as at a desk whether or not the
@@ -13,6 +13,9 @@
  * As first process it also reaps orphans, passes the IOC's exit status on, and turns the engine's
  * SIGTERM into a typed `exit`, so that the IOC leaves in good order; if that takes longer than
  * IOC_CONSOLE_GRACE seconds (2), SIGTERM and then SIGKILL follow.
+ *
+ * An image names the client in its label `ioc.console` (`console --plain`: no messages and no rules of
+ * its own), so that `ioc attach` finds it.
  *
  * It deliberately does not restart the IOC: that is the container engine's work.
  *
@@ -134,6 +137,7 @@ typedef struct client {
     int fd;                 /* -1: free */
     int greeted;
     int readOnly;
+    double heard;           /* when something last came from it */
     queue out;
     unsigned char in[frameSize];
     size_t inLength;
@@ -240,18 +244,18 @@ static void copyLogWindow(void)
         resize(w.ws_row, w.ws_col);
 }
 
-/* The last `lines` lines of what the IOC printed. */
+/* The last `lines` whole lines of what the IOC printed, and the unfinished one after them: the prompt. */
 static void repeat(client *c, unsigned lines)
 {
     size_t from = memoryLength;
     unsigned seen = 0;
 
-    while (from > 0 && lines) {
+    while (from > 0) {
         if (memory[(memoryStart + from - 1) % memorySize] == '\n' && ++seen > lines)
             break;
         from--;
     }
-    while (lines && from < memoryLength && c->fd >= 0) {
+    while (from < memoryLength && c->fd >= 0) {
         size_t place = (memoryStart + from) % memorySize;
         size_t size = memoryLength - from;
 
@@ -291,6 +295,7 @@ static void fromClient(client *c)
         return;
     }
     c->inLength += got;
+    c->heard = now();
     while (c->fd >= 0 && c->inLength - used >= 3) {
         size_t length = c->in[used + 1] << 8 | c->in[used + 2];
 
@@ -306,20 +311,30 @@ static void fromClient(client *c)
 static void acceptClient(int listener)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    int i;
+    int i, place = -1;
 
     if (fd < 0)
         return;
     for (i = 0; i < mostClients; i++) {
         if (clients[i].fd < 0) {
-            clients[i].fd = fd;
-            clients[i].greeted = clients[i].readOnly = 0;
-            clients[i].inLength = 0;
-            return;
+            place = i;
+            break;
         }
+        if (place < 0 || clients[i].heard < clients[place].heard)
+            place = i;
     }
-    if (write(fd, "ioc-console: too many have joined\r\n", 35) < 0) { /* it hangs up either way */ }
-    close(fd);
+    if (clients[place].fd >= 0) {
+        /* Full: whoever was silent longest goes. A client that an engine forgot never leaves by itself. */
+        static const char dropped[] = "\r\n[ioc-console: too many have joined; you were silent longest]\r\n";
+
+        toClient(&clients[place], dropped, sizeof(dropped) - 1);
+        if (clients[place].fd >= 0)
+            dropClient(&clients[place]);
+    }
+    clients[place].fd = fd;
+    clients[place].greeted = clients[place].readOnly = 0;
+    clients[place].inLength = 0;
+    clients[place].heard = now();
 }
 
 static int listenAt(const char *path)
@@ -624,7 +639,7 @@ static size_t filter(char *bytes, size_t length, int control, int *leave, int *h
 
 static int joinConsole(int argc, char **argv)
 {
-    int readOnly = 0, control = 0, last = 20, i, fd, terminal, leave = 0, ended = 0;
+    int readOnly = 0, control = 0, plain = 0, last = -1, i, fd, terminal, leave = 0, ended = 0;
     unsigned char hello[3];
     struct termios before;
     struct sigaction action = { .sa_handler = onSignal, .sa_flags = SA_RESTART };
@@ -634,6 +649,8 @@ static int joinConsole(int argc, char **argv)
             readOnly = 1;
         } else if (strcmp(argv[i], "--allow-control") == 0) {
             control = 1;
+        } else if (strcmp(argv[i], "--plain") == 0) {
+            plain = 1;
         } else if (strcmp(argv[i], "--last") == 0 && i + 1 < argc) {
             last = atoi(argv[++i]);
         } else {
@@ -641,6 +658,8 @@ static int joinConsole(int argc, char **argv)
                             "  --read-only      only look\n"
                             "  --allow-control  pass Ctrl-C and Ctrl-D on to the IOC\n"
                             "  --last N         show the last N lines first (20)\n"
+                            "  --plain          for another program: no messages, no keys held back, only the\n"
+                            "                   unfinished line shown first unless --last says more\n"
                             "Ctrl-] leaves; the IOC goes on.\n");
             return strcmp(argv[i], "--help") == 0 ? 0 : 2;
         }
@@ -659,14 +678,17 @@ static int joinConsole(int argc, char **argv)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
-    fprintf(stderr, "console: Ctrl-] leaves%s\n", readOnly ? " (read-only)" : "");
+    control |= plain;
+    last = last >= 0 ? last : plain ? 0 : 20;
+    if (!plain)
+        fprintf(stderr, "console: Ctrl-] leaves%s\n", readOnly ? " (read-only)" : "");
     if (terminal) {
         struct termios raw = before;
 
         cfmakeraw(&raw);
         tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
     }
-    last = last < 0 ? 0 : last > 65535 ? 65535 : last;
+    last = last > 65535 ? 65535 : last;
     hello[0] = readOnly ? 1 : 0;
     hello[1] = last >> 8;
     hello[2] = last & 0xff;
@@ -721,7 +743,8 @@ static int joinConsole(int argc, char **argv)
     }
     if (terminal)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
-    fprintf(stderr, ended ? "\nconsole: the IOC has ended\n" : "\nconsole: left; the IOC goes on\n");
+    if (!plain)
+        fprintf(stderr, ended ? "\nconsole: the IOC has ended\n" : "\nconsole: left; the IOC goes on\n");
     return 0;
 }
 
