@@ -185,6 +185,18 @@ fn json_link(
         return false;
     }
     let Some(key) = keys.first() else { return true };
+    let only = match (key.as_str(), field.kind) {
+        ("const", FieldKind::OutLink | FieldKind::ForwardLink) => Some("input links"),
+        ("calc" | "state", FieldKind::ForwardLink) => Some("input and output links"),
+        _ => None,
+    };
+    if let Some(only) = only {
+        findings.push(error(format!(
+            "the JSON link `{key}` is for {only}, not for `{}`",
+            field.name
+        )));
+        return false;
+    }
     let links = &definitions.dbd.links;
     if links.contains_key(key.as_str()) || !definitions.complete {
         return true;

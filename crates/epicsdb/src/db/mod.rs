@@ -5,6 +5,7 @@
 //! a record of any type, `#` deletes one, aliases name it again. Values are checked when they are
 //! set; what needs the finished record (device type against its link) is checked at the end.
 
+mod calc;
 mod json;
 mod link;
 pub(crate) mod number;
@@ -158,12 +159,26 @@ impl Database {
         self.records.push(Some(record));
     }
 
+    /// Deletes a record with its aliases, or one alias.
     fn delete(&mut self, name: &str) -> bool {
         let Some(&index) = self.names.get(name) else {
             return false;
         };
-        self.names.retain(|_, at| *at != index);
-        self.records.get_mut(index).and_then(Option::take).is_some()
+        let Some(slot) = self.records.get_mut(index) else {
+            return false;
+        };
+        if let Some(record) = slot.as_mut().filter(|record| record.name != name) {
+            record.aliases.retain(|alias| alias != name);
+            self.names.remove(name);
+            return true;
+        }
+        let Some(record) = slot.take() else {
+            return false;
+        };
+        for name in record.aliases.iter().chain([&record.name]) {
+            self.names.remove(name.as_str());
+        }
+        true
     }
 
     /// Takes the statements of one load; definitions among them go to `definitions`.

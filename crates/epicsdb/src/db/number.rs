@@ -36,7 +36,8 @@ pub(crate) fn parse_integer(text: &str) -> Result<i128, NumberError> {
     Ok(value)
 }
 
-fn scan_integer(text: &str) -> Result<(i128, &str), NumberError> {
+/// The integer at the start, and what follows it.
+pub(crate) fn scan_integer(text: &str) -> Result<(i128, &str), NumberError> {
     let text = text.trim_start_matches(is_space);
     let (negative, digits) = sign(text);
     let hex = digits
@@ -82,76 +83,101 @@ pub(crate) fn parse_unsigned(text: &str) -> Result<u64, NumberError> {
 
 /// A floating-point field.
 pub(crate) fn parse_double(text: &str) -> Result<f64, NumberError> {
+    let (value, rest) = scan_double(text)?;
+    if !rest.trim_start_matches(is_space).is_empty() {
+        return Err(NumberError::Trailing);
+    }
+    Ok(value)
+}
+
+/// `strtod` of glibc: the number at the start, and what follows it.
+pub(crate) fn scan_double(text: &str) -> Result<(f64, &str), NumberError> {
     let text = text.trim_start_matches(is_space);
     let (negative, number) = sign(text);
-    if number
-        .get(..2)
-        .is_some_and(|start| start.eq_ignore_ascii_case("0x"))
-    {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "the C library converts the same way"
-        )]
-        return parse_integer(text).and_then(|value| {
-            let fits = if negative {
-                value >= i128::from(i64::MIN)
-            } else {
-                value <= i128::from(u64::MAX)
-            };
-            if fits {
-                Ok(value as f64)
-            } else {
-                Err(NumberError::Overflow)
-            }
-        });
-    }
     let starts = |word: &str| {
         number
             .get(..word.len())
             .is_some_and(|s| s.eq_ignore_ascii_case(word))
     };
-    let (value, rest) = if starts("nan") {
+    let signed = |value: f64| if negative { -value } else { value };
+    if starts("nan") {
         let rest = &number[3..];
-        let rest = match rest.strip_prefix('(') {
-            Some(inside) => inside.split_once(')').map_or("", |(_, rest)| rest),
-            None => rest,
-        };
-        (f64::NAN, rest)
-    } else if starts("inf") {
-        let rest = if starts("infinity") {
-            &number[8..]
-        } else {
-            &number[3..]
-        };
-        (
-            if negative {
-                f64::NEG_INFINITY
-            } else {
-                f64::INFINITY
-            },
-            rest,
-        )
-    } else {
-        let end = decimal_length(number);
-        if end == 0 {
-            return Err(NumberError::NotANumber);
-        }
-        let digits = &number[..end];
-        let value: f64 = digits.parse().map_err(|_| NumberError::NotANumber)?;
-        let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
-        if value.is_infinite() {
-            return Err(NumberError::Overflow);
-        }
-        if value.is_subnormal() || (value == 0.0 && mantissa.contains(|c| ('1'..='9').contains(&c)))
-        {
-            return Err(NumberError::Underflow);
-        }
-        (if negative { -value } else { value }, &number[end..])
-    };
-    if !rest.trim_start_matches(is_space).is_empty() {
-        return Err(NumberError::Trailing);
+        let tail = rest
+            .strip_prefix('(')
+            .and_then(|inside| inside.split_once(')'));
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        return Ok(match tail {
+            Some((inside, after)) if inside.chars().all(word) => (f64::NAN, after),
+            _ => (f64::NAN, rest),
+        });
     }
-    Ok(value)
+    if starts("inf") {
+        let length = if starts("infinity") { 8 } else { 3 };
+        return Ok((signed(f64::INFINITY), &number[length..]));
+    }
+    if let Some((value, rest)) = hexadecimal(number) {
+        return check_range(value, value != 0.0).map(|value| (signed(value), rest));
+    }
+    let end = decimal_length(number);
+    if end == 0 {
+        return Err(NumberError::NotANumber);
+    }
+    let digits = &number[..end];
+    let value: f64 = digits.parse().map_err(|_| NumberError::NotANumber)?;
+    let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
+    let nonzero = mantissa.contains(|c| ('1'..='9').contains(&c));
+    check_range(value, nonzero).map(|value| (signed(value), &number[end..]))
+}
+
+fn check_range(value: f64, nonzero: bool) -> Result<f64, NumberError> {
+    if value.is_infinite() {
+        Err(NumberError::Overflow)
+    } else if value.is_subnormal() || (value == 0.0 && nonzero) {
+        Err(NumberError::Underflow)
+    } else {
+        Ok(value)
+    }
+}
+
+/// `0x1F`, `0x1.8p3`.
+fn hexadecimal(text: &str) -> Option<(f64, &str)> {
+    let digits = text
+        .strip_prefix("0x")
+        .or_else(|| text.strip_prefix("0X"))?;
+    let mut value = 0.0_f64;
+    let mut scale = 0_i32;
+    let (mut seen, mut fraction, mut end) = (false, false, 0);
+    for (index, character) in digits.char_indices() {
+        match character.to_digit(16) {
+            Some(digit) => {
+                seen = true;
+                value = value.mul_add(16.0, f64::from(digit));
+                scale -= if fraction { 4 } else { 0 };
+            }
+            None if character == '.' && !fraction => fraction = true,
+            None => break,
+        }
+        end = index + 1;
+    }
+    if !seen {
+        return None;
+    }
+    let mut rest = &digits[end..];
+    if let Some(exponent) = rest.strip_prefix(['p', 'P']) {
+        let (negative, number) = sign(exponent);
+        let length = number
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(number.len());
+        if length > 0 {
+            let exponent = number[..length]
+                .parse::<i32>()
+                .unwrap_or(i32::MAX)
+                .min(100_000);
+            scale = scale.saturating_add(if negative { -exponent } else { exponent });
+            rest = &number[length..];
+        }
+    }
+    Some((value * 2.0_f64.powi(scale), rest))
 }
 
 /// A 32-bit floating-point field.
@@ -248,6 +274,9 @@ mod tests {
             ("-Inf", Ok(f64::NEG_INFINITY)),
             ("infinity", Ok(f64::INFINITY)),
             ("0x10", Ok(16.0)),
+            ("0x1.8p3", Ok(12.0)),
+            ("0x", Err(Trailing)),
+            ("0x1p", Err(Trailing)),
             ("1e999", Err(Overflow)),
             ("1e-320", Err(Underflow)),
             ("0e-999", Ok(0.0)),

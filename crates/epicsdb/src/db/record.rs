@@ -12,6 +12,9 @@ use crate::syntax::{FieldItem, RecordItem, Text};
 /// Longest record name of base 7 (61 bytes with the final NUL), where no definition says else.
 const NAME_SIZE: u16 = 61;
 
+/// Pseudo fields that every record type has.
+const ATTRIBUTES: [&str; 2] = ["RTYP", "VERS"];
+
 /// Fields that people take for each other.
 const CONFUSED: [(&str, &str); 4] = [
     ("INP", "OUT"),
@@ -219,11 +222,11 @@ pub(super) fn check_name(name: &Text, size: Option<u16>, findings: &mut Findings
         ));
         return false;
     };
-    if let Some(bad) = text.chars().find(|c| " \t\"'.$".contains(*c)) {
-        let what = match bad {
-            ' ' => "a space".to_owned(),
-            '\t' => "a tab".to_owned(),
-            other => format!("`{other}`"),
+    if let Some(bad) = text.chars().find(|c| " \"'.$".contains(*c)) {
+        let what = if bad == ' ' {
+            "a space".to_owned()
+        } else {
+            format!("`{bad}`")
         };
         let message = format!("record name `{text}` has {what} in it, which is not allowed");
         findings.push(Diagnostic::error(name.span.clone(), message));
@@ -284,6 +287,12 @@ fn check_fields(
             settings.push((name.to_owned(), setting));
             continue;
         };
+        if ATTRIBUTES.contains(&name) && record_type.field(name).is_none() {
+            let message =
+                format!("`{name}` is an attribute of the record type and has no place here");
+            findings.push(Diagnostic::warning(field.name.span.clone(), message));
+            continue;
+        }
         let Some(definition) = record_type.field(if name.is_empty() { "VAL" } else { name }) else {
             findings.push(unknown_field(field, name, kind, record_type));
             continue;

@@ -3,7 +3,7 @@
 use super::number::{
     NumberError, parse_double, parse_float, parse_integer, parse_signed, parse_unsigned,
 };
-use super::{Definitions, link};
+use super::{Definitions, calc, link};
 use crate::Diagnostic;
 use crate::dbd::{Field, FieldKind, RecordType};
 use crate::diagnostic::Findings;
@@ -137,6 +137,12 @@ fn string(value: &Value, field: &Field) -> Verdict {
             &format!("at most {most} bytes"),
         );
     }
+    if field.special.as_deref() == Some("SPC_CALC") {
+        return match calc::check(&value.text) {
+            Ok(()) => Verdict::Fine,
+            Err(why) => refused(why, "a CALC expression"),
+        };
+    }
     if value.kind == ValueKind::Json {
         return Verdict::Doubtful("a JSON value is stored as its text".to_owned());
     }
@@ -196,17 +202,22 @@ fn choice(text: &str, choices: &[&str]) -> Verdict {
     if choices.contains(&text) {
         return Verdict::Fine;
     }
+    // A number is read without sign: -1 becomes 65535, which passes.
     if let Ok(number) = parse_integer(text) {
         let count = i128::try_from(choices.len()).unwrap_or(i128::MAX);
+        let number = if (-65535..0).contains(&number) {
+            number + 65536
+        } else {
+            number
+        };
         return match number {
-            // Base lets the number behind the last one pass, and 65535.
-            _ if number == count && count > 0 => {
-                Verdict::Doubtful(format!("the choices are numbered 0 to {}", count - 1))
-            }
-            65535 => Verdict::Fine,
             _ if (0..count).contains(&number) || (count == 0 && (0..65536).contains(&number)) => {
                 Verdict::Fine
             }
+            _ if number == count || number == 65535 => Verdict::Doubtful(format!(
+                "the choices are numbered 0 to {}, but the IOC takes it",
+                count - 1
+            )),
             _ => refused("there is no choice of this number", &listed(choices)),
         };
     }

@@ -19,7 +19,7 @@ pub(super) enum Token {
     Word(String),
     /// The inside of `"…"`, backslashes kept.
     Quoted(String),
-    /// A string of the JSON grammar with escapes translated.
+    /// A string of the JSON grammar as written, with its quotes.
     JsonText(String),
     /// The rest of a line behind `%`.
     CLine(String),
@@ -190,7 +190,10 @@ impl<'a> Lexer<'a> {
                 continue;
             }
             let length = rest.find('\n').map_or(rest.len(), |end| end + 1);
-            let source = rest[..length].trim_end_matches('\n').to_owned();
+            let source = rest[..length].trim_end_matches('\n');
+            // A line is a C string to the IOC.
+            let (source, after) = source.split_once('\0').unwrap_or((source, ""));
+            let (source, cut) = (source.to_owned(), !after.is_empty());
             file.offset += length;
             file.line = file.line.saturating_add(1);
             self.line.file = Arc::clone(&file.name);
@@ -210,6 +213,11 @@ impl<'a> Lexer<'a> {
                 self.line.origin = None;
             }
             self.line.source = source;
+            if cut {
+                let message = "the line has a NUL character, the IOC drops what follows it";
+                let end = self.line.text.len();
+                findings.push(Diagnostic::warning(self.line.span(end, end), message));
+            }
             if self.line.text.len() > LINE_LIMIT {
                 let message = format!(
                     "the line has {} bytes after macro expansion, the IOC reads {LINE_LIMIT} and loses the rest",
@@ -415,8 +423,8 @@ fn json_text(rest: &str, start: usize) -> Lexed {
     loop {
         match bytes.get(position) {
             Some(&byte) if byte == quote => {
-                let inside = translate_escapes(&rest[1..position]);
-                return (Ok(Token::JsonText(inside)), start + position + 1);
+                let whole = rest[..=position].to_owned();
+                return (Ok(Token::JsonText(whole)), start + position + 1);
             }
             None => {
                 let message = "the closing quote is missing on this line".to_owned();
@@ -473,7 +481,7 @@ fn is_json_bare(byte: u8) -> bool {
 }
 
 /// `dbTranslateEscape`: the escapes of C.
-fn translate_escapes(text: &str) -> String {
+pub(super) fn translate_escapes(text: &str) -> String {
     if !text.contains('\\') {
         return text.to_owned();
     }

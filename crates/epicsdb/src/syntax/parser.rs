@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::item::{
     FieldDefinition, FieldItem, InfoItem, Item, RecordItem, RecordTypeItem, Text, Value, ValueKind,
 };
-use super::lexer::{Lexer, Mode, Spanned, Token};
+use super::lexer::{Lexer, Mode, Spanned, Token, translate_escapes};
 use crate::diagnostic::Findings;
 use crate::files::{Lookup, Search};
 use crate::macros::{Environment, Expander, Macros};
@@ -368,7 +368,7 @@ impl Parser<'_> {
         match &first.token {
             Token::JsonText(text) => {
                 value.kind = ValueKind::Quoted;
-                value.text.clone_from(text);
+                value.text = translate_escapes(text.get(1..text.len() - 1).unwrap_or_default());
             }
             Token::Word(word) => value.text.clone_from(word),
             Token::Mark('{' | '[') => {
@@ -393,14 +393,16 @@ impl Parser<'_> {
         }
         let object = match first.token {
             Token::JsonText(text) => {
-                push_json_text(&mut value.text, &text);
+                value.text.push_str(&text);
                 return Ok(());
             }
             Token::Word(word) => {
                 if is_json_literal(&word) {
                     value.text.push_str(&word);
                 } else {
-                    push_json_text(&mut value.text, &word);
+                    for part in ["\"", &word, "\""] {
+                        value.text.push_str(part);
+                    }
                 }
                 return Ok(());
             }
@@ -418,10 +420,8 @@ impl Parser<'_> {
             }
             if object {
                 match &next.token {
-                    Token::JsonText(key) => push_json_text(&mut value.text, key),
-                    Token::Word(key) if !is_json_literal(key) => {
-                        push_json_text(&mut value.text, key);
-                    }
+                    Token::JsonText(key) => value.text.push_str(key),
+                    Token::Word(key) if !is_json_literal(key) => value.text.push_str(key),
                     _ => return Err(self.unexpected(&next, "a key or `}`")),
                 }
                 let colon = self.next_json(tolerant);
@@ -572,17 +572,6 @@ fn is_json_literal(word: &str) -> bool {
     matches!(word, "null" | "true" | "false")
         || word.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first))
         || matches!(word, "NaN" | "Infinity")
-}
-
-fn push_json_text(out: &mut String, text: &str) {
-    out.push('"');
-    for character in text.chars() {
-        if matches!(character, '"' | '\\') {
-            out.push('\\');
-        }
-        out.push(character);
-    }
-    out.push('"');
 }
 
 fn extend_span(span: &mut Span, to: &Span) {
