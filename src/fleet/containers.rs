@@ -24,7 +24,8 @@ pub const REVISION: &str = "ioc.revision";
 pub const CONTAINER: &str = "ioc.container";
 /// Label: `ioc` for the container that is the IOC, `extra` for the others of the pod.
 pub const ROLE: &str = "ioc.role";
-/// Label of images: the program inside that connects to the IOC shell, when attaching to the process does not.
+/// Label of images: the program inside that connects to the IOC shell, with its arguments, when attaching to the
+/// process does not. It carries what is typed and shown unchanged, prints nothing of its own and leaves on Ctrl-].
 pub const CONSOLE: &str = "ioc.console";
 
 /// A container of an instance, as the engine lists it.
