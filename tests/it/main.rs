@@ -15,4 +15,5 @@ mod bad_input;
 mod context;
 mod documentation;
 mod help;
+mod new;
 mod testbed;
