@@ -111,6 +111,25 @@ impl Settings {
         })
     }
 
+    /// Settings of a test whose home, project, cache and state are below `folder`, without any variable of the
+    /// environment.
+    #[cfg(test)]
+    pub(crate) fn for_test(folder: &Path) -> Self {
+        let global = GlobalArgs {
+            output: crate::cli::global::OutputFormat::Table,
+            quiet: true,
+            verbose: 0,
+            color: crate::cli::global::ColorChoice::Never,
+            project: None,
+            engine: None,
+        };
+        let home = Environment::from([("HOME".to_owned(), folder.display().to_string())]);
+        match Self::from_parts(&global, &home, folder) {
+            Ok(settings) => settings,
+            Err(error) => panic!("settings of a test: {error}"),
+        }
+    }
+
     fn from_parts(
         global: &GlobalArgs,
         environment: &Environment,
@@ -263,7 +282,8 @@ impl Layers<'_> {
                 .or_else(|| self.either(|file| file.fetch.proxy.clone()))
                 .or_else(|| proxy_variables.iter().find_map(|name| self.variable(name))),
             no_proxy: self
-                .either(|file| file.fetch.no_proxy.clone())
+                .variable("IOC_NO_PROXY")
+                .or_else(|| self.either(|file| file.fetch.no_proxy.clone()))
                 .or_else(|| self.variable("no_proxy"))
                 .or_else(|| self.variable("NO_PROXY")),
             debian_mirror: self

@@ -1,6 +1,8 @@
 //! Layered generic IOC images: what they are made of, in which order they are built, and building them.
 
+pub mod bootstrap;
 pub mod contents;
+
 use crate::settings::Settings;
 
 /// Names of the images that the project defines, sorted; empty when there are none.
