@@ -148,7 +148,8 @@ impl Settings {
         };
         let user_path = environment.get("IOC_CONFIG").map(PathBuf::from);
         let user_file = match user_path {
-            Some(path) => read(&path, current)?,
+            Some(path) => read(&path, current)
+                .map_err(|error| error.hint("`IOC_CONFIG` says that it is read"))?,
             None => match base_folder(environment, "XDG_CONFIG_HOME", ".config") {
                 Some(folder) if folder.join("ioc/config.toml").is_file() => {
                     read(&folder.join("ioc/config.toml"), current)?
