@@ -2,7 +2,9 @@
 
 pub mod console;
 pub mod containers;
+pub mod health;
 pub mod logs;
 pub mod manifest;
 pub mod plan;
+pub mod release;
 pub mod workload;
