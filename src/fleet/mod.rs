@@ -7,4 +7,5 @@ pub mod logs;
 pub mod manifest;
 pub mod plan;
 pub mod release;
+pub mod store;
 pub mod workload;
