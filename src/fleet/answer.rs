@@ -91,7 +91,10 @@ pub fn question(
         .map(String::as_str)
         .unwrap_or_default();
     let mut addresses: Vec<&str> = vec![LOOPBACK];
-    for address in interfaces.split_whitespace().chain(configured.split_whitespace()) {
+    for address in interfaces
+        .split_whitespace()
+        .chain(configured.split_whitespace())
+    {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
@@ -162,7 +165,8 @@ impl Waiting<'_> {
             if let Some(answer) = answer {
                 return Ok(answer);
             }
-            let steady = health::uptime(&facts, Timestamp::now()).is_some_and(|time| time >= STEADY);
+            let steady =
+                health::uptime(&facts, Timestamp::now()).is_some_and(|time| time >= STEADY);
             let is_checked = matches!(facts.check, None | Some(health::Check::Healthy));
             if self.question.is_none() && steady && is_checked {
                 return Ok(Answer::Running);
@@ -175,7 +179,9 @@ impl Waiting<'_> {
     async fn ask(&self, question: &Question, time: Duration) -> Option<Answer> {
         let begin = Instant::now();
         let configuration = ca::Configuration::from_environment(&question.variables);
-        let found = ca::Client::new(configuration).find(&question.pv, time).await;
+        let found = ca::Client::new(configuration)
+            .find(&question.pv, time)
+            .await;
         let Ok(found) = found else {
             // a search that fails at once must not become a busy loop
             tokio::time::sleep(time.saturating_sub(begin.elapsed())).await;
@@ -243,13 +249,12 @@ impl Waiting<'_> {
             return Err(self.with_log(message).await);
         }
         match facts.process {
-            Process::Exited | Process::Dead => {
-                Err(self.with_log(format!("`{name}` has ended with {last}")).await)
+            Process::Exited | Process::Dead => Err(self
+                .with_log(format!("`{name}` has ended with {last}"))
+                .await),
+            Process::Created | Process::Running | Process::Paused | Process::Restarting => {
+                Ok(facts)
             }
-            Process::Created
-            | Process::Running
-            | Process::Paused
-            | Process::Restarting => Ok(facts),
         }
     }
 
@@ -288,7 +293,9 @@ impl Waiting<'_> {
                     .await
             }
         };
-        error.hint(format!("look at it: `ioc logs {name}`, `ioc attach {name}`"))
+        error.hint(format!(
+            "look at it: `ioc logs {name}`, `ioc attach {name}`"
+        ))
     }
 
     /// An error with the last lines that the container wrote.
@@ -396,7 +403,10 @@ mod tests {
         let env = "[{name: K8S_IOC_PV, value: X}, {name: EPICS_CA_SERVER_PORT, value: \"6000\"}, {name: EPICS_CAS_INTF_ADDR_LIST, value: 127.0.0.1 127.255.255.255}]";
         let question = asked(env, "{}", &[("EPICS_CA_ADDR_LIST", "10.0.0.255")]).unwrap();
         let get = |key: &str| question.variables[key].as_str();
-        assert_eq!(get("EPICS_CA_ADDR_LIST"), "127.255.255.255 127.0.0.1 10.0.0.255");
+        assert_eq!(
+            get("EPICS_CA_ADDR_LIST"),
+            "127.255.255.255 127.0.0.1 10.0.0.255"
+        );
         assert_eq!(get("EPICS_CA_SERVER_PORT"), "6000");
         assert_eq!(get("EPICS_CA_AUTO_ADDR_LIST"), "NO");
         let kept = asked(env, "{}", &[("EPICS_CA_AUTO_ADDR_LIST", "YES")]).unwrap();

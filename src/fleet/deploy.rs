@@ -17,9 +17,7 @@ use crate::fleet::progress::Progress;
 use crate::fleet::release::decide::HISTORY_LIMIT;
 use crate::fleet::release::record::{BEAMLINE, DEPLOYED_BY, IMAGES};
 use crate::fleet::release::{self, Info, Record, Repair, Status};
-use crate::fleet::session::{
-    Manifests, Session, failed_description, finished_description, host_path_error,
-};
+use crate::fleet::session::{Manifests, Session, finished_description, host_path_error};
 use crate::fleet::store::states;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
@@ -160,8 +158,11 @@ impl Session<'_> {
         }
         let base = self.base();
         let before = match base {
-            Some(record) => crate::fleet::manifest::parse(&record.manifest)
-                .map_err(|diagnostic| CommandError::from_diagnostic(ErrorKind::Input, *diagnostic))?,
+            Some(record) => {
+                crate::fleet::manifest::parse(&record.manifest).map_err(|diagnostic| {
+                    CommandError::from_diagnostic(ErrorKind::Input, *diagnostic)
+                })?
+            }
             None => Vec::new(),
         };
         let changes = plan::changes(&before, &manifests.resources);
@@ -220,7 +221,9 @@ impl Session<'_> {
         if plan.is_only_drift() {
             let revision = plan.from.unwrap_or(plan.revision);
             self.apply(&plan, revision, progress).await?;
-            let answer = self.wait(&plan.manifests, options, progress, cancel).await?;
+            let answer = self
+                .wait(&plan.manifests, options, progress, cancel)
+                .await?;
             return Ok(Deployed { revision, answer });
         }
         let before = self.base().cloned();
@@ -360,10 +363,7 @@ impl Session<'_> {
         }
         let question = answer::question(pod, container, &self.fleet.channel_access);
         let containers = self.containers().await?;
-        let Some(main) = containers
-            .iter()
-            .find(|one| one.is_ioc && !one.is_staged)
-        else {
+        let Some(main) = containers.iter().find(|one| one.is_ioc && !one.is_staged) else {
             return Err(CommandError::new(
                 ErrorKind::Unhealthy,
                 format!("`{}` has no container to wait for", self.subject.instance),
@@ -394,7 +394,9 @@ impl Session<'_> {
             self.remove_everything(progress).await.map_err(|second| {
                 CommandError::new(
                     second.kind(),
-                    format!("`{name}` did not get through and could not be removed again: {second}"),
+                    format!(
+                        "`{name}` did not get through and could not be removed again: {second}"
+                    ),
                 )
                 .caused_by(error.to_string())
             })?;
@@ -470,6 +472,7 @@ fn with_way_out(error: CommandError, name: &str, before: Option<&Record>) -> Com
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::session::failed_description;
 
     #[test]
     fn descriptions_are_those_of_helm() {

@@ -103,11 +103,7 @@ impl Session<'_> {
         self.stop_pods(&manifests, progress).await
     }
 
-    async fn stop_pods(
-        &self,
-        manifests: &Manifests,
-        progress: &dyn Progress,
-    ) -> CommandResult<()> {
+    async fn stop_pods(&self, manifests: &Manifests, progress: &dyn Progress) -> CommandResult<()> {
         let containers = self.containers().await?;
         let local = self.bare(progress);
         for pod in &manifests.workloads.pods {

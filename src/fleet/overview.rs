@@ -165,7 +165,9 @@ fn row(
         version: shown.app_version().to_owned(),
         revision: deployed.as_ref().map(|record| record.version),
         release_status: newest.info.status,
-        image: main.map(|container| container.image.clone()).unwrap_or_default(),
+        image: main
+            .map(|container| container.image.clone())
+            .unwrap_or_default(),
         node: fleet.node.clone(),
         uptime_seconds: main_facts
             .and_then(|facts| health::uptime(facts, now))
@@ -189,7 +191,10 @@ fn is_disabled(record: &Record) -> bool {
 fn pending_note(newest: &Record) -> Option<String> {
     let revision = newest.version;
     match newest.info.status {
-        Status::Failed => Some(format!("revision {revision} failed: {}", newest.info.description)),
+        Status::Failed => Some(format!(
+            "revision {revision} failed: {}",
+            newest.info.description
+        )),
         status if status.is_pending() => Some(format!(
             "revision {revision} is {status}: a command works on it, or was interrupted; the next one repairs it"
         )),

@@ -189,11 +189,12 @@ impl Session<'_> {
             namespace: &self.subject.namespace,
             node: &self.fleet.node,
         };
-        let workloads = workload::read(&self.subject.instance, &resources, &surroundings)
-            .map_err(|refused| {
+        let workloads = workload::read(&self.subject.instance, &resources, &surroundings).map_err(
+            |refused| {
                 let message = refused.to_string();
                 CommandError::from_diagnostics(ErrorKind::Unsupported, message, refused.diagnostics)
-            })?;
+            },
+        )?;
         Ok(Manifests {
             resources,
             workloads,
@@ -334,7 +335,9 @@ impl Session<'_> {
             Repair::Finish { revision } => {
                 let description = self
                     .record(revision)
-                    .map(|record| finished_description(&record.info.description, record.info.status))
+                    .map(|record| {
+                        finished_description(&record.info.description, record.info.status)
+                    })
                     .unwrap_or_default();
                 self.mark_deployed(revision, &description, write)
             }

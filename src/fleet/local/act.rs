@@ -88,12 +88,7 @@ impl<'a> Local<'a> {
     ///
     /// The engine's refusal.
     pub async fn present(&self) -> CommandResult<Vec<InstanceContainer>> {
-        present(
-            self.engine,
-            self.identity.namespace,
-            self.identity.instance,
-        )
-        .await
+        present(self.engine, self.identity.namespace, self.identity.instance).await
     }
 
     /// Does all actions in order.
@@ -234,14 +229,8 @@ impl<'a> Local<'a> {
             .ids
             .get(&container.image)
             .map_or(container.image.as_str(), String::as_str);
-        let body: ContainerCreateBody = specification::body(
-            pod,
-            container,
-            image,
-            &self.identity,
-            folders,
-            self.machine,
-        );
+        let body: ContainerCreateBody =
+            specification::body(pod, container, image, &self.identity, folders, self.machine);
         let options = CreateContainerOptions {
             name: Some(format!("{name}{STAGED}")),
             ..CreateContainerOptions::default()
@@ -303,7 +292,11 @@ impl<'a> Local<'a> {
         Ok(())
     }
 
-    async fn stop_one(&self, container: &InstanceContainer, pod: Option<&Pod>) -> CommandResult<()> {
+    async fn stop_one(
+        &self,
+        container: &InstanceContainer,
+        pod: Option<&Pod>,
+    ) -> CommandResult<()> {
         let begin = Instant::now();
         let grace = pod.map(|pod| Duration::from_secs(u64::from(pod.grace_seconds)));
         let pre_stop = pod
@@ -339,10 +332,7 @@ impl<'a> Local<'a> {
         let mut docker = self.engine.docker().clone();
         let longest = grace.unwrap_or_default() + STOP_TIMEOUT;
         docker.set_timeout(longest);
-        match docker
-            .stop_container(&container.id, Some(options))
-            .await
-        {
+        match docker.stop_container(&container.id, Some(options)).await {
             Ok(()) => Ok(()),
             // 304: it had ended already
             Err(bollard::errors::Error::DockerResponseServerError {
@@ -440,8 +430,7 @@ pub async fn present(
     instance: &str,
 ) -> CommandResult<Vec<InstanceContainer>> {
     let mut containers = containers::list_with_staged(engine).await?;
-    containers.retain(|container| {
-        container.instance == instance && container.namespace == namespace
-    });
+    containers
+        .retain(|container| container.instance == instance && container.namespace == namespace);
     Ok(containers)
 }

@@ -8,8 +8,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::fleet::local::publish;
-use crate::fleet::store::atomic::create_folder;
 use crate::fleet::store::Release;
+use crate::fleet::store::atomic::create_folder;
 use crate::fleet::workload::model::{Container, File, HostPathKind, Mount, Pod, Volume};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
@@ -127,9 +127,11 @@ impl Folders {
                 copy_part(&folder, files, part)
             }
             Some(Volume::Claim { name, .. }) => make_below(&self.claims.join(name), part, owner),
-            Some(Volume::Empty { memory: false, .. }) => {
-                make_below(&self.generation.join("empty").join(&mount.volume), part, owner)
-            }
+            Some(Volume::Empty { memory: false, .. }) => make_below(
+                &self.generation.join("empty").join(&mount.volume),
+                part,
+                owner,
+            ),
             _ => Ok(()),
         }
     }
@@ -192,9 +194,9 @@ fn make_owned(folder: &Path, owner: Owner) -> CommandResult<()> {
         }
         Err(error) => return Err(error.into()),
     }
-    let owned = owner.user.is_some_and(|user| {
-        std::os::unix::fs::chown(folder, Some(user), owner.group).is_ok()
-    });
+    let owned = owner
+        .user
+        .is_some_and(|user| std::os::unix::fs::chown(folder, Some(user), owner.group).is_ok());
     // the owner is known only to the image, or this user may not give files away: everybody may write
     let mode = match (owned, owner.group) {
         (true, Some(_)) => 0o2775,
@@ -208,7 +210,10 @@ fn make_owned(folder: &Path, owner: Owner) -> CommandResult<()> {
 /// Makes the folders of `part` below `base`, refusing to follow links that a container may have put there.
 fn make_below(base: &Path, part: &str, owner: Owner) -> CommandResult<()> {
     let mut path = base.to_path_buf();
-    for component in part.split('/').filter(|name| !name.is_empty() && *name != ".") {
+    for component in part
+        .split('/')
+        .filter(|name| !name.is_empty() && *name != ".")
+    {
         path.push(component);
         match fs_err::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_symlink() => return Err(symbolic_link(&path)),
@@ -257,5 +262,6 @@ fn copy_part(folder: &Path, files: &[File], part: &str) -> CommandResult<()> {
 /// Whether a path is a device of this machine.
 pub fn is_device(path: &Path) -> bool {
     // S_IFCHR and S_IFBLK of stat(2)
-    fs_err::metadata(path).is_ok_and(|metadata| matches!(metadata.mode() & 0o170_000, 0o020_000 | 0o060_000))
+    fs_err::metadata(path)
+        .is_ok_and(|metadata| matches!(metadata.mode() & 0o170_000, 0o020_000 | 0o060_000))
 }

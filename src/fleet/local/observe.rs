@@ -22,14 +22,12 @@ const AT_ONCE: usize = 16;
 pub fn pods(containers: &[InstanceContainer]) -> Vec<Existing> {
     let mut pods: BTreeMap<&str, Existing> = BTreeMap::new();
     for container in containers.iter().filter(|container| !container.is_staged) {
-        let pod = pods
-            .entry(&container.pod)
-            .or_insert_with(|| Existing {
-                pod: container.pod.clone(),
-                hash: Some(container.hash.clone()),
-                containers: BTreeMap::new(),
-                running: true,
-            });
+        let pod = pods.entry(&container.pod).or_insert_with(|| Existing {
+            pod: container.pod.clone(),
+            hash: Some(container.hash.clone()),
+            containers: BTreeMap::new(),
+            running: true,
+        });
         if pod.hash.as_ref() != Some(&container.hash) {
             pod.hash = None;
         }
@@ -123,7 +121,11 @@ pub(crate) fn is_missing(error: &bollard::errors::Error) -> bool {
 }
 
 /// The last lines that a container wrote, safe to print, for an error message.
-pub async fn last_lines(engine: &Engine, container: &InstanceContainer, count: usize) -> Vec<String> {
+pub async fn last_lines(
+    engine: &Engine,
+    container: &InstanceContainer,
+    count: usize,
+) -> Vec<String> {
     let window = Window {
         tail: Some(count),
         ..Window::default()

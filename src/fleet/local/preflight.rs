@@ -144,7 +144,9 @@ pub fn host_paths(workloads: &Workloads) -> Result<BTreeSet<PathBuf>, Vec<Diagno
 fn wrong_host_path(path: &Path, kind: HostPathKind) -> Option<String> {
     use std::os::unix::fs::FileTypeExt as _;
     let shown = path.display();
-    let found = fs_err::metadata(path).ok().map(|metadata| metadata.file_type());
+    let found = fs_err::metadata(path)
+        .ok()
+        .map(|metadata| metadata.file_type());
     let Some(found) = found else {
         return match kind {
             HostPathKind::DirectoryOrCreate | HostPathKind::FileOrCreate => None,
@@ -229,7 +231,10 @@ pub async fn names(
             Err(error) if is_missing(&error) => {}
             Err(error) => return Err(refused(error, "failed to look a name up")),
             Ok(found) => {
-                let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+                let labels = found
+                    .config
+                    .and_then(|config| config.labels)
+                    .unwrap_or_default();
                 if labels.get(containers::INSTANCE).map(String::as_str) != Some(instance) {
                     return Err(CommandError::new(
                         ErrorKind::Conflict,
@@ -354,7 +359,9 @@ mod tests {
         let table = "  sl  local_address rem_address   st tx_queue rx_queue\n\
             0: 0100007F:13C8 00000000:0000 0A 00000000:00000000\n\
             1: 0100007F:0016 0100007F:9C40 01 00000000:00000000\n";
-        let ports: Vec<String> = listening_in(table, false).map(|port| port.to_string()).collect();
+        let ports: Vec<String> = listening_in(table, false)
+            .map(|port| port.to_string())
+            .collect();
         assert_eq!(ports, ["TCP port 5064"]);
     }
 

@@ -160,7 +160,12 @@ mod tests {
             .flatten()
             .filter(|entry| entry.file_type().is_file())
             .map(|entry| {
-                let name = entry.path().strip_prefix(folder).unwrap().display().to_string();
+                let name = entry
+                    .path()
+                    .strip_prefix(folder)
+                    .unwrap()
+                    .display()
+                    .to_string();
                 (name, fs_err::read_to_string(entry.path()).unwrap())
             })
             .collect();
@@ -172,10 +177,17 @@ mod tests {
     fn files_appear_change_and_go_all_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("config");
-        let first = [file("ioc.db", "1"), file("st.cmd", "a"), file("proto/x.proto", "p")];
+        let first = [
+            file("ioc.db", "1"),
+            file("st.cmd", "a"),
+            file("proto/x.proto", "p"),
+        ];
         assert!(publish(&folder, &first, None).unwrap());
         assert!(!publish(&folder, &first, None).unwrap());
-        let mode = fs_err::metadata(folder.join("st.cmd")).unwrap().permissions().mode();
+        let mode = fs_err::metadata(folder.join("st.cmd"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o444);
         // a reader that opened the folder before sees all of the old files or all of the new ones
         let before = fs_err::read_link(folder.join("..data")).unwrap();

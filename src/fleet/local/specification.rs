@@ -11,9 +11,7 @@ use bollard::models::{
 
 use crate::fleet::containers;
 use crate::fleet::local::folders::Folders;
-use crate::fleet::workload::model::{
-    Container, HealthCheck, Pod, Propagation, Restart, Volume,
-};
+use crate::fleet::workload::model::{Container, HealthCheck, Pod, Propagation, Restart, Volume};
 
 /// Length of a second as the engine counts.
 const NANOSECONDS: i64 = 1_000_000_000;
@@ -117,7 +115,10 @@ fn labels(pod: &Pod, container: &Container, identity: &Identity<'_>) -> HashMap<
         (containers::NAMESPACE, identity.namespace.to_owned()),
         (containers::REVISION, identity.revision.to_string()),
         (containers::CONTAINER, container.name.clone()),
-        (containers::ROLE, if is_main { "ioc" } else { "extra" }.to_owned()),
+        (
+            containers::ROLE,
+            if is_main { "ioc" } else { "extra" }.to_owned(),
+        ),
         (containers::POD, pod.name.clone()),
         (containers::HASH, pod.hash.clone()),
         (containers::IMAGE, container.image.clone()),
@@ -281,7 +282,13 @@ fn engine_mount(pod: &Pod, mount: &PodMount, folders: &Folders) -> Mount {
     let read_only = mount.read_only
         || matches!(
             volume,
-            Some(Volume::Files(_) | Volume::Claim { read_only: true, .. })
+            Some(
+                Volume::Files(_)
+                    | Volume::Claim {
+                        read_only: true,
+                        ..
+                    }
+            )
         );
     Mount {
         typ: Some(MountType::BIND),
