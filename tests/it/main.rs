@@ -14,8 +14,10 @@
 
 mod architecture;
 mod bad_input;
+mod console_program;
 mod context;
 mod documentation;
 mod help;
+mod image_scripts;
 mod new;
 mod testbed;
