@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Engine;
 use crate::settings::Settings;
 use crate::source::download::Downloader;
-use crate::source::{FetchContext, SourceError, debian_mirrors, mirror};
+use crate::source::{FetchContext, SourceError, debian_mirrors, is_abandoned, mirror};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// How long what a stopped installation leaves may take to vanish.
@@ -190,6 +190,7 @@ pub async fn make(
     ));
     let parent = context.cache.join("bootstrap");
     fs_err::create_dir_all(&parent)?;
+    sweep(&parent)?;
     let work = tempfile::Builder::new()
         .prefix("system-")
         .tempdir_in(&parent)?;
@@ -254,6 +255,18 @@ async fn pack(
             Err(CommandError::new(ErrorKind::Internal, "packing ended early").caused_by(error))
         }
     }
+}
+
+/// Removes what commands that were killed left behind a day ago, but never what is mounted in it.
+fn sweep(parent: &Path) -> CommandResult<()> {
+    let mounts = fs_err::read_to_string("/proc/self/mountinfo")?;
+    for entry in fs_err::read_dir(parent)?.flatten() {
+        let path = entry.path();
+        if is_abandoned(&path) && mounted_below(&mounts, &path).is_none() {
+            fs_err::remove_dir_all(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the folder, but never what is mounted in it. Programs of a stopped installation may need a moment

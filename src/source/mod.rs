@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::cache::hexadecimal;
+pub(crate) use self::cache::{hexadecimal, is_abandoned};
 pub use self::context::{FetchContext, FetchProgress};
 pub(crate) use self::debian::debian_mirrors;
 pub use self::definition::Source;

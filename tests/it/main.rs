@@ -20,4 +20,5 @@ mod documentation;
 mod help;
 mod image_scripts;
 mod new;
+mod sources;
 mod testbed;

@@ -19,8 +19,10 @@ const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 const SCRIPTS: &str = "/usr/share/debootstrap/scripts";
 /// Lines of its output that an error shows.
 const SHOWN_LINES: usize = 12;
-/// Makes mounts and processes of the installation vanish with it.
-const NAMESPACES: [&str; 7] = [
+/// Makes mounts and processes of the installation vanish with it, and it with us even if we are killed.
+const NAMESPACES: [&str; 9] = [
+    "setpriv",
+    "--pdeathsig=KILL",
     "unshare",
     "--mount",
     "--propagation=private",
