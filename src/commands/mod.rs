@@ -1,9 +1,9 @@
 //! The work of each verb: resolved settings and arguments in, data or effect out. One file per verb.
 
 pub mod attach;
+pub mod build;
 pub mod completion;
 pub mod exec;
-pub mod image_bootstrap;
 pub mod logs;
 pub mod new_beamline;
 pub mod new_instance;
@@ -115,12 +115,12 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
             NewWhat::Instance(args) => new_instance::new_instance(&args, context),
             NewWhat::GenericIoc(_args) => missing(context, "new generic-ioc"),
         },
-        Verb::Build(_args) => missing(context, "build"),
+        Verb::Build(args) => build::build(&args, context).await,
         Verb::Image(args) => match args.verb {
             ImageVerb::Ls(_args) => missing(context, "image ls"),
             ImageVerb::Graph(_args) => missing(context, "image graph"),
             ImageVerb::Show(_args) => missing(context, "image show"),
-            ImageVerb::Bootstrap(args) => image_bootstrap::image_bootstrap(&args, context).await,
+            ImageVerb::Bootstrap(_args) => missing(context, "image bootstrap"),
         },
         Verb::Import(args) => match args.what {
             ImportWhat::Recipe(_args) => missing(context, "import recipe"),

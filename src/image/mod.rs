@@ -1,7 +1,31 @@
 //! Layered generic IOC images: what they are made of, in which order they are built, and building them.
+//!
+//! `definition` and `recipe` are the files as they stand; `catalog` reads them, `check` looks at each by
+//! itself, `chain` puts them together; `containerfile`, `script`, `context` and `key` turn a chain into
+//! something to build, `plan` says what has to be built and why. All of these are pure, except that
+//! `catalog` and `assets` read files. `engine` builds, and is the only part that knows the container engine.
 
-pub mod bootstrap;
-pub mod contents;
+pub mod assets;
+pub mod build;
+pub mod catalog;
+pub mod chain;
+pub mod check;
+pub mod containerfile;
+pub mod context;
+pub mod definition;
+pub mod dockerfile;
+pub mod engine;
+pub mod graph;
+pub mod key;
+pub mod lock;
+pub mod name;
+pub mod plan;
+pub mod prepare;
+pub mod recipe;
+pub mod script;
+pub mod survey;
+pub mod trace;
+pub mod versions;
 
 use crate::settings::Settings;
 

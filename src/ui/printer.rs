@@ -118,6 +118,15 @@ impl Printer {
         self.stderr(&snippet::render(diagnostic));
     }
 
+    /// The end of a program's output, set apart from our own words; shown before an error even with `--quiet`.
+    pub fn excerpt(&self, title: &str, lines: &[String]) {
+        let mut text = format!("{}:\n", snippet::printable(title));
+        for line in lines {
+            text.push_str(&format!("  | {}\n", snippet::printable(line)));
+        }
+        self.stderr(&text);
+    }
+
     /// A question; the cursor stays behind it.
     pub fn prompt(&self, question: &str) {
         self.stderr(question);
@@ -142,8 +151,6 @@ impl Printer {
             text = snippet::render(&Diagnostic::error(error.to_string()));
         }
         for cause in error.causes() {
-            // a cause of several lines stays one block
-            let cause = cause.trim_end().replace('\n', "\n         ");
             text.push_str(&format!("  cause: {cause}\n"));
         }
         for hint in error.hints() {

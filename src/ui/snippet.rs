@@ -48,7 +48,7 @@ pub fn render(diagnostic: &Diagnostic) -> String {
 }
 
 /// Tabs become one blank so that columns stay right; control characters of hostile input are not passed on.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .take(LONGEST_LINE)
         .map(|character| match character {

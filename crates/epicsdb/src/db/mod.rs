@@ -69,8 +69,6 @@ pub struct Database {
     names: HashMap<Arc<str>, usize>,
     /// `var dbRecordsOnceOnly 1`: a second definition of a record is refused.
     pub(crate) once_only: bool,
-    /// A database could not be read: records that are not known may be in it.
-    pub(crate) unseen: bool,
 }
 
 /// A database file that was read.
@@ -112,14 +110,9 @@ pub fn load(
         search,
         macros,
         environment: &Environment::new(),
-        through_msi: false,
         loaded_from: None,
     });
     let mut findings = parsed.findings;
-    let mut database = Database {
-        unseen: !parsed.unavailable.is_empty(),
-        ..Database::default()
-    };
     for (path, span) in parsed.unavailable {
         findings.push(Diagnostic::note(
             span,
@@ -131,6 +124,7 @@ pub fn load(
         complete: dbd.is_some(),
         from_image: dbd.is_some(),
     };
+    let mut database = Database::default();
     database.take(&parsed.items, &mut definitions, &mut findings);
     findings.sort_from(0);
     database.finish(&definitions, &mut findings);
@@ -213,9 +207,6 @@ impl Database {
 
     fn add_alias(&mut self, record: &str, alias: &crate::syntax::Text, findings: &mut Findings) {
         let Some(&index) = self.names.get(record) else {
-            if self.unseen {
-                return;
-            }
             let message = format!(
                 "alias `{}` names record `{record}`, which does not exist",
                 alias.value

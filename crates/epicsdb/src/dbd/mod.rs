@@ -285,7 +285,6 @@ impl Dbd {
                     search,
                     macros: &Macros::new(),
                     environment: &Environment::new(),
-                    through_msi: false,
                     loaded_from: None,
                 });
                 let mut findings = parsed.findings;

@@ -5,7 +5,6 @@
 
 mod item;
 mod lexer;
-mod msi;
 mod parser;
 
 pub(crate) use item::{FieldDefinition, RecordTypeItem};
