@@ -198,6 +198,42 @@ impl<'a> Downloader<'a> {
 
 /// A client that trusts the machine's and the site's certificates and uses the site's proxy.
 fn build_client(context: &FetchContext) -> Result<reqwest::Client, SourceError> {
+    let certificates = match &context.ca_bundle {
+        Some(path) => site_certificates(path)?,
+        None => Vec::new(),
+    };
+    let with_machine = builder(context)?.tls_certs_merge(certificates.clone());
+    with_machine
+        .build()
+        // A machine without certificates of its own can still use plain HTTP and hosts that the site vouches for.
+        .or_else(|_none_on_this_machine| {
+            builder(context)?
+                .tls_certs_only(certificates)
+                .build()
+                .map_err(|cause| SourceError::Transfer {
+                    url: "https:".to_owned(),
+                    cause: innermost(&cause).into(),
+                })
+        })
+}
+
+/// The certificates of the site.
+fn site_certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, SourceError> {
+    let refused = |cause: super::error::Cause| SourceError::CaBundle {
+        path: path.to_path_buf(),
+        cause,
+    };
+    let pem = fs_err::read(path).map_err(|cause| refused(cause.into()))?;
+    let certificates =
+        reqwest::Certificate::from_pem_bundle(&pem).map_err(|cause| refused(cause.into()))?;
+    if certificates.is_empty() {
+        return Err(refused("it holds no certificate".into()));
+    }
+    Ok(certificates)
+}
+
+/// All of a client but whom it trusts.
+fn builder(context: &FetchContext) -> Result<reqwest::ClientBuilder, SourceError> {
     // Whoever comes first installs the one TLS provider of the process; later ones find it there.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
@@ -218,23 +254,7 @@ fn build_client(context: &FetchContext) -> Result<reqwest::Client, SourceError> 
         })?;
         builder = builder.proxy(proxy.no_proxy(no_proxy));
     }
-    if let Some(path) = &context.ca_bundle {
-        let refused = |cause: super::error::Cause| SourceError::CaBundle {
-            path: path.clone(),
-            cause,
-        };
-        let pem = fs_err::read(path).map_err(|cause| refused(cause.into()))?;
-        let certificates =
-            reqwest::Certificate::from_pem_bundle(&pem).map_err(|cause| refused(cause.into()))?;
-        if certificates.is_empty() {
-            return Err(refused("it holds no certificate".into()));
-        }
-        builder = builder.tls_certs_merge(certificates);
-    }
-    builder.build().map_err(|cause| SourceError::Transfer {
-        url: "https:".to_owned(),
-        cause: cause.into(),
-    })
+    Ok(builder)
 }
 
 /// The error that says what happened; those around it only say that something did.

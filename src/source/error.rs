@@ -286,6 +286,7 @@ impl SourceError {
             ],
             Self::Tls { .. } => vec![
                 "if your site's own certificate authority stands between, name its PEM file in `ioc.toml`: `[fetch]` `ca-bundle = \"site-ca.pem\"`, or set `IOC_CA_BUNDLE`".to_owned(),
+                "a machine without any certificates needs the package `ca-certificates`".to_owned(),
             ],
             Self::Proxy { .. } => vec![
                 "`[fetch] proxy` in `ioc.toml`, `IOC_PROXY` or `https_proxy` names it; `no-proxy` lists hosts that are reached without it".to_owned(),
@@ -359,6 +360,9 @@ impl SourceError {
             ],
             Self::Io { cause, .. } if cause.kind() == io::ErrorKind::StorageFull => vec![
                 "the disk is full: free some space, or put the cache elsewhere with `IOC_CACHE_DIR`".to_owned(),
+            ],
+            Self::Git { output, .. } if output.to_string().contains("dubious ownership") => vec![
+                "the repository belongs to somebody else; if you trust it: `git config --global --add safe.directory FOLDER`".to_owned(),
             ],
             Self::Git { .. }
             | Self::Transfer { .. }

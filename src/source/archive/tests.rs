@@ -212,6 +212,7 @@ async fn tls_is_trusted_with_the_certificate_of_the_site_and_only_then() {
     the certificate of `https://HOST/a` is not trusted [8]
       cause: invalid peer certificate: UnknownIssuer
       hint: if your site's own certificate authority stands between, name its PEM file in `ioc.toml`: `[fetch]` `ca-bundle = "site-ca.pem"`, or set `IOC_CA_BUNDLE`
+      hint: a machine without any certificates needs the package `ca-certificates`
     failed to read the certificates of the site from `SITE/none.pem` [3]
       cause: failed to open file `SITE/none.pem`: No such file or directory (os error 2)
       hint: it must hold certificates in PEM form (`-----BEGIN CERTIFICATE-----`)
