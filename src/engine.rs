@@ -88,7 +88,7 @@ impl Engine {
                 ErrorKind::Engine,
                 format!("the container engine at `{host}` does not answer"),
             )
-            .caused_by(error)
+            .caused_by(innermost(&error))
             .hint("is it running? `--engine`, `DOCKER_HOST` and `ioc.toml` say which one is used")
         };
         let docker = docker.map_err(unreachable)?;
@@ -135,6 +135,15 @@ impl Engine {
     pub fn is_on_this_machine(&self) -> bool {
         self.host.starts_with("unix://")
     }
+}
+
+/// The first cause of an error, without the layers of the HTTP client above it.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
 }
 
 /// Says why a socket cannot be used before the HTTP client wraps it in its own words.

@@ -155,7 +155,7 @@ fn diagnose(message: &str) -> Diagnostic {
     } else if let Some(rest) = message.strip_prefix("unknown variant `") {
         ("value", rest)
     } else {
-        return Diagnostic::error(message);
+        return Diagnostic::error(in_plain_words(message));
     };
     let Some((field, rest)) = rest.split_once('`') else {
         return Diagnostic::error(message);
@@ -167,6 +167,15 @@ fn diagnose(message: &str) -> Diagnostic {
         Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
         None => diagnostic,
     }
+}
+
+/// What serde says with names of Rust, said with those of TOML.
+fn in_plain_words(message: &str) -> String {
+    message
+        .replace("missing field `", "missing key `")
+        .replace("expected u16", "expected a whole number from 0 to 65535")
+        .replace("invalid type: ", "wrong type: ")
+        .replace("expected a string", "expected a text in quotes")
 }
 
 #[cfg(test)]

@@ -111,6 +111,25 @@ impl Settings {
         })
     }
 
+    /// Settings of a test whose home, project, cache and state are below `folder`, without any variable of the
+    /// environment.
+    #[cfg(test)]
+    pub(crate) fn for_test(folder: &Path) -> Self {
+        let global = GlobalArgs {
+            output: crate::cli::global::OutputFormat::Table,
+            quiet: true,
+            verbose: 0,
+            color: crate::cli::global::ColorChoice::Never,
+            project: None,
+            engine: None,
+        };
+        let home = Environment::from([("HOME".to_owned(), folder.display().to_string())]);
+        match Self::from_parts(&global, &home, folder) {
+            Ok(settings) => settings,
+            Err(error) => panic!("settings of a test: {error}"),
+        }
+    }
+
     fn from_parts(
         global: &GlobalArgs,
         environment: &Environment,
@@ -129,7 +148,8 @@ impl Settings {
         };
         let user_path = environment.get("IOC_CONFIG").map(PathBuf::from);
         let user_file = match user_path {
-            Some(path) => read(&path, current)?,
+            Some(path) => read(&path, current)
+                .map_err(|error| error.hint("`IOC_CONFIG` says that it is read"))?,
             None => match base_folder(environment, "XDG_CONFIG_HOME", ".config") {
                 Some(folder) if folder.join("ioc/config.toml").is_file() => {
                     read(&folder.join("ioc/config.toml"), current)?
@@ -263,7 +283,8 @@ impl Layers<'_> {
                 .or_else(|| self.either(|file| file.fetch.proxy.clone()))
                 .or_else(|| proxy_variables.iter().find_map(|name| self.variable(name))),
             no_proxy: self
-                .either(|file| file.fetch.no_proxy.clone())
+                .variable("IOC_NO_PROXY")
+                .or_else(|| self.either(|file| file.fetch.no_proxy.clone()))
                 .or_else(|| self.variable("no_proxy"))
                 .or_else(|| self.variable("NO_PROXY")),
             debian_mirror: self

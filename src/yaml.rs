@@ -4,6 +4,8 @@
 //! the nearest one. Values of charts do not come through here: `crates/helm` has its own model with Helm's
 //! rules.
 
+pub mod tree;
+
 use std::path::Path;
 
 use serde::Serialize;

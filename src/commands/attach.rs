@@ -8,7 +8,7 @@ use crate::cli::shell::AttachArgs;
 use crate::commands::{Context, Outcome};
 use crate::engine::Engine;
 use crate::fleet::console::connection::{Connection, Piece};
-use crate::fleet::console::filter::{Action, Filter, Notice, Rules};
+use crate::fleet::console::filter::{Action, DETACH_KEY, Filter, Notice, Rules};
 use crate::fleet::console::output::printable_line;
 use crate::fleet::console::terminal_output::OutputFilter;
 use crate::fleet::containers::{self, InstanceContainer, Selector};
@@ -136,8 +136,19 @@ async fn converse(
             () = context.cancel.cancelled() => break,
         }
     }
+    leave_program(&mut connection, container).await;
     raw.notice("left the console, the IOC goes on")?;
     Ok(Outcome::Success)
+}
+
+/// A console program is told to leave: the engine does not end a program that has a terminal when whoever
+/// started it goes away.
+async fn leave_program(connection: &mut Connection, container: &InstanceContainer) {
+    if container.console.is_some()
+        && let Err(error) = connection.send(&[DETACH_KEY]).await
+    {
+        tracing::debug!(%error, "the console program was gone already");
+    }
 }
 
 /// A person who only looks must not change the window of those who type.

@@ -52,6 +52,7 @@ pub(crate) async fn logs(args: &LogsArgs, context: &Context) -> CommandResult<Ou
         .map_err(|error| {
             CommandError::new(ErrorKind::Usage, "`--grep` is not a regular expression")
                 .caused_by(error)
+                .hint("a plain text is one too, with a `\\` before each of `[](){}.*+?|^$\\`")
         })?;
     let engine = Engine::connect(&context.settings).await?;
     let mut found = Vec::new();

@@ -4,6 +4,7 @@ pub mod attach;
 pub mod build;
 pub mod completion;
 pub mod exec;
+pub mod image_bootstrap;
 pub mod logs;
 pub mod new_beamline;
 pub mod new_instance;
@@ -120,7 +121,7 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
             ImageVerb::Ls(_args) => missing(context, "image ls"),
             ImageVerb::Graph(_args) => missing(context, "image graph"),
             ImageVerb::Show(_args) => missing(context, "image show"),
-            ImageVerb::Bootstrap(_args) => missing(context, "image bootstrap"),
+            ImageVerb::Bootstrap(args) => image_bootstrap::image_bootstrap(&args, context).await,
         },
         Verb::Import(args) => match args.what {
             ImportWhat::Recipe(_args) => missing(context, "import recipe"),

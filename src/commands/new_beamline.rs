@@ -6,7 +6,7 @@ use crate::cli::new::NewBeamlineArgs;
 use crate::commands::new_instance::show;
 use crate::commands::{Context, Outcome};
 use crate::project::{self, FILE_NAME};
-use crate::services::name::problem_of_beamline;
+use crate::services::name::{problem_of_beamline, problem_of_location};
 use crate::services::scaffold::{self, NewBeamline, write};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
@@ -17,6 +17,14 @@ pub(crate) fn new_beamline(args: &NewBeamlineArgs, context: &Context) -> Command
         return Err(CommandError::new(
             ErrorKind::Usage,
             format!("a beamline cannot be called `{name}`"),
+        )
+        .caused_by(problem));
+    }
+    let location = args.location.as_ref().unwrap_or(name);
+    if let Some(problem) = problem_of_location(location) {
+        return Err(CommandError::new(
+            ErrorKind::Usage,
+            format!("a location cannot be called `{location}`"),
         )
         .caused_by(problem));
     }
@@ -31,7 +39,7 @@ pub(crate) fn new_beamline(args: &NewBeamlineArgs, context: &Context) -> Command
     }
     let new = NewBeamline {
         name: name.clone(),
-        location: args.location.clone().unwrap_or_else(|| name.clone()),
+        location: location.clone(),
     };
     let files = scaffold::beamline(&new).map_err(|error| {
         CommandError::new(ErrorKind::Internal, "a template of ioc is broken").caused_by(error)

@@ -24,7 +24,21 @@ pub const REVISION: &str = "ioc.revision";
 pub const CONTAINER: &str = "ioc.container";
 /// Label: `ioc` for the container that is the IOC, `extra` for the others of the pod.
 pub const ROLE: &str = "ioc.role";
-/// Label of images: the program inside that connects to the IOC shell, when attaching to the process does not.
+/// Label: name of the pod in the manifest.
+pub const POD: &str = "ioc.pod";
+/// Label: hash of the pod template that the container was made from.
+pub const HASH: &str = "ioc.hash";
+/// Label: image reference of the manifest, also when the image was taken by its identifier.
+pub const IMAGE: &str = "ioc.image";
+/// Label: ports that the manifest declares, as `tcp/5064,udp/5064`.
+pub const PORTS: &str = "ioc.ports";
+/// Label: state folder that the release is recorded in.
+pub const STATE: &str = "ioc.state";
+/// End of the name of a container that is made ready to take the place of another; it has not run yet. Names of
+/// instances and containers have no underscore.
+pub const STAGED: &str = "__next";
+/// Label of images: the program inside that connects to the IOC shell, with its arguments, when attaching to the
+/// process does not. It carries what is typed and shown unchanged, prints nothing of its own and leaves on Ctrl-].
 pub const CONSOLE: &str = "ioc.console";
 
 /// A container of an instance, as the engine lists it.
@@ -46,6 +60,22 @@ pub struct InstanceContainer {
     pub revision: Option<u32>,
     /// Whether its process runs now.
     pub is_running: bool,
+    /// Whether its process runs, or the engine is about to start it again.
+    pub is_kept_running: bool,
+    /// Whether it only waits to take the place of another.
+    pub is_staged: bool,
+    /// Name of its pod.
+    pub pod: String,
+    /// Hash of the pod template that it was made from.
+    pub hash: String,
+    /// Image reference of the manifest.
+    pub image: String,
+    /// The engine's identifier of its image.
+    pub image_id: String,
+    /// Ports that the manifest declares, as `tcp/5064`.
+    pub ports: Vec<String>,
+    /// State folder that the release is recorded in.
+    pub state_folder: String,
     /// The console program of its image.
     pub console: Option<String>,
 }
@@ -55,6 +85,11 @@ impl InstanceContainer {
     fn from_summary(summary: ContainerSummary) -> Option<Self> {
         let labels = summary.labels.unwrap_or_default();
         let label = |name: &str| labels.get(name).cloned();
+        let is_staged = summary
+            .names
+            .iter()
+            .flatten()
+            .any(|name| name.ends_with(STAGED));
         Some(Self {
             id: summary.id?,
             instance: label(INSTANCE)?,
@@ -64,6 +99,26 @@ impl InstanceContainer {
             is_ioc: label(ROLE).is_some_and(|role| role == "ioc"),
             revision: label(REVISION).and_then(|revision| revision.parse().ok()),
             is_running: summary.state == Some(ContainerSummaryStateEnum::RUNNING),
+            is_kept_running: matches!(
+                summary.state,
+                Some(
+                    ContainerSummaryStateEnum::RUNNING
+                        | ContainerSummaryStateEnum::RESTARTING
+                        | ContainerSummaryStateEnum::PAUSED
+                )
+            ),
+            is_staged,
+            pod: label(POD).unwrap_or_default(),
+            hash: label(HASH).unwrap_or_default(),
+            image: label(IMAGE).unwrap_or_default(),
+            image_id: summary.image_id.unwrap_or_default(),
+            ports: label(PORTS)
+                .unwrap_or_default()
+                .split(',')
+                .filter(|port| !port.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            state_folder: label(STATE).unwrap_or_default(),
             console: label(CONSOLE).filter(|command| !command.trim().is_empty()),
         })
     }
@@ -86,6 +141,17 @@ pub struct Selector<'a> {
 ///
 /// The engine's refusal.
 pub async fn list(engine: &Engine) -> CommandResult<Vec<InstanceContainer>> {
+    let mut containers = list_with_staged(engine).await?;
+    containers.retain(|container| !container.is_staged);
+    Ok(containers)
+}
+
+/// As [`list`], with those that are only made ready.
+///
+/// # Errors
+///
+/// The engine's refusal.
+pub async fn list_with_staged(engine: &Engine) -> CommandResult<Vec<InstanceContainer>> {
     let options = ListContainersOptions {
         all: true,
         filters: Some(HashMap::from([(
@@ -202,6 +268,14 @@ mod tests {
             is_ioc,
             revision: Some(1),
             is_running: true,
+            is_kept_running: true,
+            is_staged: false,
+            pod: format!("{instance}-0"),
+            hash: String::new(),
+            image: String::new(),
+            image_id: String::new(),
+            ports: Vec::new(),
+            state_folder: String::new(),
             console: None,
         }
     }

@@ -1,8 +1,19 @@
 //! IOC instances that run: releases, plans, the local backend, logs and consoles.
 
+pub mod answer;
+pub mod backend;
 pub mod console;
 pub mod containers;
+pub mod deploy;
+pub mod health;
+pub mod lifecycle;
+pub mod local;
 pub mod logs;
 pub mod manifest;
+pub mod overview;
 pub mod plan;
+pub mod progress;
+pub mod release;
+pub mod session;
+pub mod store;
 pub mod workload;

@@ -27,6 +27,9 @@ pub mod survey;
 pub mod trace;
 pub mod versions;
 
+pub mod bootstrap;
+pub mod contents;
+
 use crate::settings::Settings;
 
 /// Names of the images that the project defines, sorted; empty when there are none.

@@ -20,6 +20,22 @@ pub fn problem_of_beamline(name: &str) -> Option<String> {
     problem_of_label(name, LONGEST_BEAMLINE)
 }
 
+/// Why a text cannot be a location; `None` when it can. It is the value of a Kubernetes label.
+pub fn problem_of_location(location: &str) -> Option<&'static str> {
+    const LONGEST: usize = 63;
+    let at_the_ends = |character: char| character.is_ascii_alphanumeric();
+    let inside = |character: char| at_the_ends(character) || "-_.".contains(character);
+    if location.is_empty() || location.len() > LONGEST {
+        Some("it has 1 to 63 characters")
+    } else if !location.chars().all(inside) {
+        Some("it has letters, digits, `-`, `_` and `.`")
+    } else if !location.starts_with(at_the_ends) || !location.ends_with(at_the_ends) {
+        Some("it begins and ends with a letter or a digit")
+    } else {
+        None
+    }
+}
+
 fn problem_of_label(name: &str, longest: usize) -> Option<String> {
     let allowed = |character: &char| {
         character.is_ascii_lowercase() || character.is_ascii_digit() || *character == '-'

@@ -55,9 +55,15 @@ impl Repository {
                 path: root.to_path_buf(),
             });
         }
+        // `services/x` reads better than `./services/x`.
+        let base = if root == Path::new(".") {
+            Path::new("")
+        } else {
+            root
+        };
         let folder = INSTANCE_FOLDERS
             .iter()
-            .map(|name| root.join(name))
+            .map(|name| base.join(name))
             .find(|folder| folder.is_dir());
         let Some(folder) = folder else {
             return Self::open_chart(root);

@@ -78,6 +78,35 @@ impl Cache {
         })
     }
 
+    /// Says that a finished entry is in use, for [`Self::sweep_copies`].
+    pub(crate) fn touch(&self, key: &str) -> Result<(), SourceError> {
+        let entry = self.entry(key);
+        fs_err::File::open(&entry)
+            .and_then(|folder| folder.file().set_modified(std::time::SystemTime::now()))
+            .map_err(writing(&entry))
+    }
+
+    /// Removes finished entries whose key begins with `prefix` and that nobody has used for a day. Only for
+    /// those that can be made again without the network: each edit of a local source leaves one.
+    pub(crate) fn sweep_copies(&self, prefix: &str) {
+        let Ok(entries) = fs_err::read_dir(self.root.join("trees")) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let Some(key) = name.to_str().filter(|key| key.starts_with(prefix)) else {
+                continue;
+            };
+            let lock = self.root.join("locks").join(format!("{key}.lock"));
+            let Ok(lock) = fs_err::File::create(&lock) else {
+                continue;
+            };
+            if lock.file().try_lock().is_ok() && is_abandoned(&entry.path()) {
+                let _tried_again_next_time = fs_err::remove_dir_all(entry.path());
+            }
+        }
+    }
+
     /// A folder for unfinished work, removed when dropped, on the same file system as the cache.
     pub(crate) fn work(&self) -> Result<tempfile::TempDir, SourceError> {
         let folder = self.folder("work")?;
@@ -167,17 +196,21 @@ fn sync_folder(path: &Path) {
     }
 }
 
+/// Whether nothing has changed a folder for long.
+pub(crate) fn is_abandoned(path: &Path) -> bool {
+    fs_err::symlink_metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .and_then(|time| time.elapsed().map_err(io::Error::other))
+        .is_ok_and(|age| age > ABANDONED)
+}
+
 /// Removes what commands that were killed left behind; failing to is no reason to stop.
 fn sweep(folder: &Path) {
     let Ok(entries) = fs_err::read_dir(folder) else {
         return;
     };
     for entry in entries.flatten() {
-        let age = entry
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .and_then(|time| time.elapsed().map_err(io::Error::other));
-        if age.is_ok_and(|age| age > ABANDONED) {
+        if is_abandoned(&entry.path()) {
             let _tried_again_next_time = fs_err::remove_dir_all(entry.path());
         }
     }

@@ -38,8 +38,10 @@ pub(crate) async fn fetch(path: &Path, context: &FetchContext) -> Result<Fetched
     let key = format!("content-{}", digest(&hash));
     let _lock = cache.lock(&key, context).await?;
     if let Some(fetched) = cache.get(&key) {
+        cache.touch(&key)?;
         return Ok(fetched);
     }
+    cache.sweep_copies("content-");
     let identity = Identity {
         kind: IdentityKind::Content,
         value: hash,
@@ -171,6 +173,29 @@ mod tests {
         let before = fs_err::read_to_string(first.tree.join("src/plant.c")).unwrap();
         assert_eq!(before, "int x;", "a tree in the cache never changes");
         assert_eq!(site.work_left(), 0);
+    }
+
+    #[tokio::test]
+    async fn copies_that_nobody_uses_go_away() {
+        let site = Site::new();
+        let folder = module(&site);
+        let mut trees = Vec::new();
+        for text in ["one", "two"] {
+            fs_err::write(folder.join("src/plant.c"), text).unwrap();
+            trees.push(fetch(&folder, &site.context()).await.unwrap().tree);
+        }
+        for tree in &trees {
+            let two_days_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(48);
+            let entry = fs_err::File::open(tree.parent().unwrap()).unwrap();
+            entry.file().set_modified(two_days_ago).unwrap();
+        }
+        // The second one is used again, a third one is made: only the first one was of no use.
+        fetch(&folder, &site.context()).await.unwrap();
+        fs_err::write(folder.join("src/plant.c"), "three").unwrap();
+        fetch(&folder, &site.context()).await.unwrap();
+        assert!(!trees[0].exists());
+        assert!(trees[1].exists());
+        assert_eq!(site.trees(), 2);
     }
 
     #[tokio::test]

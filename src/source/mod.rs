@@ -12,7 +12,7 @@ mod cache;
 pub mod context;
 mod debian;
 pub mod definition;
-mod download;
+pub(crate) mod download;
 pub mod error;
 mod git;
 mod local;
@@ -25,7 +25,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::cache::{hexadecimal, is_abandoned};
 pub use self::context::{FetchContext, FetchProgress};
+pub(crate) use self::debian::debian_mirrors;
 pub use self::definition::Source;
 pub use self::error::SourceError;
 

@@ -175,7 +175,7 @@ impl State<'_> {
             return Err(self.job.hostile(&raw, why));
         }
         let Some(path) = self.place(&raw)? else {
-            return Ok(());
+            return self.nothing_left(&raw, kind);
         };
         match kind {
             tar::EntryType::Directory => self.make_folders(&path),
@@ -202,6 +202,18 @@ impl State<'_> {
                 Err(self.job.hostile(&raw, why))
             }
         }
+    }
+
+    /// The leading folder itself is meant to go; a file beside it would be lost without a word.
+    fn nothing_left(&self, raw: &Path, kind: tar::EntryType) -> Result<(), SourceError> {
+        if kind.is_dir() {
+            return Ok(());
+        }
+        let cause = format!(
+            "its file `{}` lies in no folder that could be left out: `strip: 0` keeps everything",
+            printable(raw.as_os_str())
+        );
+        Err(self.job.unreadable(io::Error::other(cause)))
     }
 
     /// Where an entry goes in the tree; `None` when nothing of its name is left.

@@ -151,6 +151,8 @@ impl Printer {
             text = snippet::render(&Diagnostic::error(error.to_string()));
         }
         for cause in error.causes() {
+            // a cause of several lines stays one block
+            let cause = cause.trim_end().replace('\n', "\n         ");
             text.push_str(&format!("  cause: {cause}\n"));
         }
         for hint in error.hints() {

@@ -1,8 +1,11 @@
 //! A hermetic place to run `ioc` in: own home, cache, state and project, no inherited environment.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
+use regex::Regex;
 use tempfile::TempDir;
 
 /// The repository that is being tested.
@@ -14,8 +17,13 @@ pub(crate) fn repository() -> &'static Path {
 pub(crate) struct TestContext {
     root: TempDir,
     variables: Vec<(String, String)>,
+    words: Vec<(String, String)>,
 }
 
+#[expect(
+    dead_code,
+    reason = "some are for the end-to-end tests, which come with the verbs"
+)]
 impl TestContext {
     /// An empty project without `ioc.toml`.
     pub(crate) fn new() -> Self {
@@ -29,14 +37,46 @@ impl TestContext {
         Self {
             root,
             variables: Vec::new(),
+            words: Vec::new(),
         }
     }
 
+    /// A project with the beamline `t02` and its instance `t02-ea-ioc-01`, as `ioc new` writes them, and no
+    /// container engine.
+    pub(crate) fn with_beamline() -> Self {
+        let context = Self::new().without_engine();
+        context.succeed(&["new", "beamline", "t02"]);
+        context.succeed(&[
+            "new",
+            "instance",
+            "t02-ea-ioc-01",
+            "--image",
+            "localhost/ioc-sim-runtime:latest",
+        ]);
+        context
+    }
+
+    /// Makes every command that needs a container engine fail at once.
+    pub(crate) fn without_engine(self) -> Self {
+        let socket = self.root.path().join("no-engine.sock");
+        self.env("DOCKER_HOST", format!("unix://{}", socket.display()))
+    }
+
     /// Sets an environment variable for the commands that follow.
-    #[expect(dead_code, reason = "for the tests that need an engine")]
     pub(crate) fn env(mut self, key: &str, value: impl Into<String>) -> Self {
         self.variables.push((key.to_owned(), value.into()));
         self
+    }
+
+    /// Shows `word` instead of `text` in every report: for what differs from run to run.
+    pub(crate) fn shown_as(mut self, text: impl Into<String>, word: &str) -> Self {
+        self.words.push((text.into(), word.to_owned()));
+        self
+    }
+
+    /// The folder above all others.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
     }
 
     /// The project folder, where commands run.
@@ -45,7 +85,6 @@ impl TestContext {
     }
 
     /// The state folder of the local backend.
-    #[expect(dead_code, reason = "for the end-to-end tests")]
     pub(crate) fn state(&self) -> PathBuf {
         self.root.path().join("state")
     }
@@ -58,8 +97,20 @@ impl TestContext {
         path
     }
 
+    /// Adds to the end of a file of the project.
+    pub(crate) fn append(&self, path: &str, text: &str) {
+        let before = std::fs::read_to_string(self.project().join(path)).unwrap();
+        self.write(path, before + text);
+    }
+
+    /// Replaces a text that occurs in a file of the project.
+    pub(crate) fn replace(&self, path: &str, from: &str, to: &str) {
+        let before = std::fs::read_to_string(self.project().join(path)).unwrap();
+        assert!(before.contains(from), "`{path}` has no `{from}`:\n{before}");
+        self.write(path, before.replace(from, to));
+    }
+
     /// Makes a symbolic link in the project.
-    #[expect(dead_code, reason = "for the tests of services repositories")]
     pub(crate) fn symlink(&self, target: &str, path: &str) {
         let path = self.project().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -93,8 +144,27 @@ impl TestContext {
         self.report(&self.command(arguments).output().unwrap())
     }
 
+    /// As [`Self::run`], for a command that must fail and must leave project and state as they were.
+    #[must_use = "snapshot the text or look at it"]
+    pub(crate) fn refuse(&self, arguments: &[&str]) -> String {
+        let before = self.contents();
+        let output = self.command(arguments).output().unwrap();
+        let report = self.report(&output);
+        assert!(!output.status.success(), "it was not refused:\n{report}");
+        let after = self.contents();
+        let changed: Vec<&PathBuf> = before
+            .keys()
+            .chain(after.keys())
+            .filter(|path| before.get(*path) != after.get(*path))
+            .collect();
+        assert!(
+            changed.is_empty(),
+            "it was refused, but changed {changed:?}:\n{report}"
+        );
+        report
+    }
+
     /// Runs `ioc`, which must succeed, and gives standard output.
-    #[expect(dead_code, reason = "for the end-to-end tests")]
     pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).output().unwrap();
         assert!(
@@ -106,7 +176,14 @@ impl TestContext {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn report(&self, output: &Output) -> String {
+    /// Runs `ioc -o json`, which must succeed, and gives what it printed.
+    pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let text = self.succeed(&[&["-o", "json"], arguments].concat());
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in:\n{text}"))
+    }
+
+    /// What a command left behind as one text: exit code, standard output, standard error.
+    pub(crate) fn report(&self, output: &Output) -> String {
         let code = output
             .status
             .code()
@@ -121,9 +198,69 @@ impl TestContext {
         text
     }
 
-    /// Replaces the folders of this run by names.
-    fn filtered(&self, text: &str) -> String {
-        text.replace(&self.root.path().display().to_string(), "[ROOT]")
-            .replace(&repository().display().to_string(), "[REPOSITORY]")
+    /// Replaces the folders of this run by names, and what [`Self::shown_as`] was told.
+    pub(crate) fn filtered(&self, text: &str) -> String {
+        let text = text
+            .replace(&self.root.path().display().to_string(), "[ROOT]")
+            .replace(&repository().display().to_string(), "[REPOSITORY]");
+        self.words
+            .iter()
+            .fold(text, |text, (from, to)| text.replace(from.as_str(), to))
     }
+
+    /// Every file, folder and link of project and state with what it holds; locks are nobody's concern.
+    fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        let mut open = vec![self.project(), self.state()];
+        while let Some(path) = open.pop() {
+            let kind = path.symlink_metadata().unwrap().file_type();
+            let content = if kind.is_dir() {
+                match std::fs::read_dir(&path) {
+                    Ok(entries) => open.extend(entries.map(|entry| entry.unwrap().path())),
+                    Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied),
+                }
+                Vec::new()
+            } else if kind.is_symlink() {
+                let target = std::fs::read_link(&path).unwrap();
+                target.into_os_string().into_encoded_bytes()
+            } else if kind.is_file() {
+                std::fs::read(&path).unwrap()
+            } else {
+                Vec::new()
+            };
+            found.insert(path, content);
+        }
+        // Folders that were prepared, locks and what running IOCs save are no change that a user would notice.
+        let state = self.state();
+        let is_noticed = |path: &Path, content: &[u8]| {
+            !content.is_empty()
+                && !path
+                    .components()
+                    .any(|part| matches!(part.as_os_str().to_str(), Some("locks" | "claims")))
+        };
+        found.retain(|path, content| !path.starts_with(&state) || is_noticed(path, content));
+        found
+    }
+}
+
+#[expect(dead_code, reason = "for the end-to-end tests")]
+/// Replaces times, durations and identifiers by words, for snapshots of what the real parts print.
+pub(crate) fn without_times(text: &str) -> String {
+    static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+        [
+            (r"\b[0-9a-f]{64}\b", "[ID]"),
+            (r"sha256:[0-9a-f]{12,64}", "[DIGEST]"),
+            (
+                r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?",
+                "[TIME]",
+            ),
+            (r"\b\d+(\.\d+)? ?(ms|s|min|m|h|d)\b", "[DURATION]"),
+        ]
+        .into_iter()
+        .map(|(pattern, word)| (Regex::new(pattern).unwrap(), word))
+        .collect()
+    });
+    RULES.iter().fold(text.to_owned(), |text, (pattern, word)| {
+        pattern.replace_all(&text, *word).into_owned()
+    })
 }

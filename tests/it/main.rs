@@ -2,9 +2,11 @@
 //!
 //! One module per subject. Tests that need a real part (container engine, helm, EPICS) get it through
 //! [`testbed`], which fails under `CI=true` when the part is missing and otherwise says loudly what was left out.
+//! docs/testing.md tells what is tested where.
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::disallowed_methods,
     clippy::print_stderr,
     reason = "tests stop at the first surprise, and say aloud what they could not check"
@@ -12,7 +14,11 @@
 
 mod architecture;
 mod bad_input;
+mod console_program;
 mod context;
 mod documentation;
 mod help;
+mod image_scripts;
+mod new;
+mod sources;
 mod testbed;

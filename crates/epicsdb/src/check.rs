@@ -7,7 +7,7 @@ use crate::db::{Database, Definitions};
 use crate::dbd::Dbd;
 use crate::diagnostic::Findings;
 use crate::files::{Files, Found, Lookup, Search};
-use crate::macros::{Environment, Macros};
+use crate::macros::{Environment, Macros, parse_definitions};
 use crate::names::RecordSummary;
 use crate::startup::{Argument, Command, Statement, Walk};
 use crate::substitutions::{self, Reader, Substitution};
@@ -67,6 +67,32 @@ pub fn check_ioc(
     }
 }
 
+/// One load of a database.
+#[derive(Clone, Copy)]
+struct Load<'l, 'a> {
+    name: &'l str,
+    named_at: &'l Span,
+    /// The command or the set of a substitution file, where macros are given.
+    from: &'l Span,
+    macros: &'l Macros,
+    search: &'l Search<'a>,
+    environment: &'l Environment,
+    through_msi: bool,
+}
+
+impl<'l, 'a> Load<'l, 'a> {
+    /// The load of one set of a substitution file, for the rest as `outer`.
+    fn of(part: &'l Substitution, macros: &'l Macros, outer: &Load<'l, 'a>) -> Self {
+        Self {
+            name: &part.template,
+            named_at: &part.template_span,
+            from: &part.span,
+            macros,
+            ..*outer
+        }
+    }
+}
+
 /// The IOC as far as it has come.
 struct Ioc {
     definitions: Definitions,
@@ -96,17 +122,17 @@ impl Ioc {
                     return;
                 }
                 self.before_records(statement, findings);
-                let macros = Macros::from_definitions(macros.as_ref().map_or("", |m| &m.text));
-                let from = &statement.span;
-                self.load_records(
-                    &file.text,
-                    &file.span,
-                    from,
-                    &macros,
-                    &search(walk, None),
-                    walk,
-                    findings,
-                );
+                let macros = definitions(macros.as_ref(), findings);
+                let load = Load {
+                    name: &file.text,
+                    named_at: &file.span,
+                    from: &statement.span,
+                    macros: &macros,
+                    search: &search(walk, None),
+                    environment: &walk.environment,
+                    through_msi: false,
+                };
+                self.load_records(&load, findings);
             }
             Command::LoadTemplate { file, macros, path } => {
                 if self.refused_late("dbLoadTemplate", statement, findings) {
@@ -116,14 +142,18 @@ impl Ioc {
                 let path = path.as_ref().map(|path| path.text.as_str());
                 let mut search = search(walk, path.filter(|path| !path.is_empty()));
                 let mut found = search.open(&file.text);
-                if found.lookup == Lookup::Missing {
-                    found = search.find(&file.text);
+                if !matches!(found.lookup, Lookup::Text(_)) {
+                    let along = search.find(&file.text);
+                    if found.lookup == Lookup::Missing || matches!(along.lookup, Lookup::Text(_)) {
+                        found = along;
+                    }
                 }
                 let Some(text) = self.text(&found, &file.text, &file.span, &search, findings)
                 else {
+                    self.database.unseen = true;
                     return;
                 };
-                let macros = Macros::from_definitions(macros.as_ref().map_or("", |m| &m.text));
+                let macros = definitions(macros.as_ref(), findings);
                 search = self::search(walk, None);
                 let read = substitutions::parse(
                     &found.path,
@@ -132,7 +162,19 @@ impl Ioc {
                     &walk.environment,
                 );
                 findings.extend(read.diagnostics);
-                self.load_all(&read.loads, &macros, &search, walk, findings);
+                let load = Load {
+                    name: &file.text,
+                    named_at: &file.span,
+                    from: &statement.span,
+                    macros: &macros,
+                    search: &search,
+                    environment: &walk.environment,
+                    through_msi: false,
+                };
+                for part in &read.loads {
+                    let macros = part.macros(&macros);
+                    self.load_records(&Load::of(part, &macros, &load), findings);
+                }
             }
             Command::RegisterSupport { .. } => self.registered = true,
             Command::SetVariable { name, value } if name.text == "dbRecordsOnceOnly" => {
@@ -205,13 +247,14 @@ impl Ioc {
         let Some(text) = self.text(&found, &file.text, &file.span, &search, findings) else {
             return;
         };
-        let macros = Macros::from_definitions(macros.map_or("", |macros| &macros.text));
+        let macros = definitions(macros, findings);
         let parsed = syntax::parse(Source {
             name: found.path,
             text,
             search,
             macros: &macros,
             environment: &walk.environment,
+            through_msi: false,
             loaded_from: Some(file.span.clone()),
         });
         let first = findings.len();
@@ -227,109 +270,57 @@ impl Ioc {
         findings.sort_from(first);
     }
 
-    fn load_all(
-        &mut self,
-        loads: &[Substitution],
-        outer: &Macros,
-        search: &Search<'_>,
-        walk: &Walk<'_>,
-        findings: &mut Findings,
-    ) {
-        for load in loads {
-            let macros = load.macros(outer);
-            self.load_records(
-                &load.template,
-                &load.template_span,
-                &load.span,
-                &macros,
-                search,
-                walk,
-                findings,
-            );
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a load is made of all of them")]
-    fn load_records(
-        &mut self,
-        name: &str,
-        named_at: &Span,
-        loaded_from: &Span,
-        macros: &Macros,
-        search: &Search<'_>,
-        walk: &Walk<'_>,
-        findings: &mut Findings,
-    ) {
-        let found = search.find(name);
-        if let Some(generated) = search.files.generated(&found.path) {
-            let mut search = search.clone();
-            search.path = generated.include_path;
-            let substitutions = search.open(&generated.substitutions);
-            let Some(text) = self.text(&substitutions, name, named_at, &search, findings) else {
-                return;
-            };
-            let read =
-                substitutions::parse(&substitutions.path, &text, Reader::Msi, &walk.environment);
-            findings.extend(read.diagnostics);
-            for load in &read.loads {
-                let macros = load.macros(macros);
-                let found = search.find(&load.template);
-                self.load_text(
-                    &found,
-                    &load.template,
-                    &load.template_span,
-                    &load.span,
-                    &macros,
-                    &search,
-                    walk,
-                    findings,
-                );
-            }
+    /// Loads a database: one file, or what `msi` makes of a substitution file.
+    fn load_records(&mut self, load: &Load<'_, '_>, findings: &mut Findings) {
+        let found = load.search.find(load.name);
+        let Some(generated) = load.search.files.generated(&found.path) else {
+            return self.load_text(&found, load, findings);
+        };
+        let mut search = load.search.clone();
+        search.path = generated.include_path;
+        let substitutions = search.open(&generated.substitutions);
+        let text = self.text(&substitutions, load.name, load.named_at, &search, findings);
+        let Some(text) = text else {
+            self.database.unseen = true;
             return;
+        };
+        let read = substitutions::parse(&substitutions.path, &text, Reader::Msi, load.environment);
+        findings.extend(read.diagnostics);
+        for part in &read.loads {
+            let macros = part.macros(load.macros);
+            let found = search.find_along(&part.template);
+            let load = Load {
+                search: &search,
+                through_msi: true,
+                ..Load::of(part, &macros, load)
+            };
+            self.load_text(&found, &load, findings);
         }
-        self.load_text(
-            &found,
-            name,
-            named_at,
-            loaded_from,
-            macros,
-            search,
-            walk,
-            findings,
-        );
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a load is made of all of them")]
-    fn load_text(
-        &mut self,
-        found: &Found,
-        name: &str,
-        named_at: &Span,
-        loaded_from: &Span,
-        macros: &Macros,
-        search: &Search<'_>,
-        walk: &Walk<'_>,
-        findings: &mut Findings,
-    ) {
-        let Some(text) = self.text(found, name, named_at, search, findings) else {
+    fn load_text(&mut self, found: &Found, load: &Load<'_, '_>, findings: &mut Findings) {
+        let Some(text) = self.text(found, load.name, load.named_at, load.search, findings) else {
+            self.database.unseen = true;
             return;
         };
         self.work = self.work.saturating_add(text.len()).saturating_add(1000);
         if self.work > WORK_LIMIT {
             let message = "the databases are too large in all, this one is not checked";
-            findings.push(Diagnostic::error(loaded_from.clone(), message));
+            findings.push(Diagnostic::error(load.from.clone(), message));
             return;
         }
         let parsed = syntax::parse(Source {
             name: Arc::clone(&found.path),
             text,
-            search: search.clone(),
-            macros,
-            environment: &walk.environment,
-            loaded_from: Some(loaded_from.clone()),
+            search: load.search.clone(),
+            macros: load.macros,
+            environment: load.environment,
+            through_msi: load.through_msi,
+            loaded_from: Some(load.from.clone()),
         });
         let first = findings.len();
         findings.extend(parsed.findings.into_vec());
+        self.database.unseen |= !parsed.unavailable.is_empty();
         for (path, span) in parsed.unavailable {
             self.not_at_hand(&path, span, findings);
         }
@@ -396,4 +387,19 @@ fn search<'a>(walk: &Walk<'a>, path: Option<&str>) -> Search<'a> {
         search.set_path(path);
     }
     search
+}
+
+/// The macros of a command.
+fn definitions(text: Option<&Argument>, findings: &mut Findings) -> Macros {
+    let Some(argument) = text else {
+        return Macros::new();
+    };
+    for definition in parse_definitions(&argument.text) {
+        if definition.value.is_none() {
+            let message = format!("`{}` has no `=` and defines no macro", definition.name);
+            findings
+                .push(Diagnostic::warning(argument.span.clone(), message).expected("`NAME=value`"));
+        }
+    }
+    Macros::from_definitions(&argument.text)
 }

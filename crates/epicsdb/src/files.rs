@@ -103,6 +103,14 @@ impl<'a> Search<'a> {
         if name.contains(['/', '\\']) || self.path.is_empty() {
             return self.open(name);
         }
+        self.find_along(name)
+    }
+
+    /// Looks for a name as `msi` does: along the path, unless it is absolute.
+    pub(crate) fn find_along(&self, name: &str) -> Found {
+        if name.starts_with('/') {
+            return self.open(name);
+        }
         let mut best: Option<Found> = None;
         for directory in &self.path {
             let found = self.open(&format!("{directory}/{name}"));

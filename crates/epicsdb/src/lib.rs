@@ -21,4 +21,5 @@ mod syntax;
 pub use check::{Report, check_ioc};
 pub use diagnostic::{Diagnostic, Severity, Span};
 pub use files::{Files, Generated, Lookup};
+pub use macros::Environment;
 pub use names::{AlarmCondition, RecordSummary};

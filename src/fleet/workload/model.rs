@@ -66,6 +66,8 @@ pub struct Pod {
     pub hash: String,
     /// Labels of the pod template.
     pub labels: BTreeMap<String, String>,
+    /// Annotations of the pod template.
+    pub annotations: BTreeMap<String, String>,
     /// Containers in order, at least one.
     pub containers: Vec<Container>,
     /// Volumes by name.

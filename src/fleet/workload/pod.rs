@@ -100,6 +100,7 @@ pub(super) fn pod(template: &Template<'_>, notes: &mut Notes) -> Result<Pod, Fie
         wanted: template.wanted,
         hash: hash(template),
         labels,
+        annotations,
         containers,
         volumes,
         restart: match restart.text()? {

@@ -199,7 +199,7 @@ async fn a_mirror_serves_it_and_offline_repeats_it() {
 async fn tls_is_trusted_with_the_certificate_of_the_site_and_only_then() {
     let (site, bytes) = (Site::new(), asyn());
     let authority = site.root().join("ca.pem");
-    let server = Server::start_tls([("/a", Answer::File(bytes.clone()))], &authority).await;
+    let server = Server::start_tls(&[("/a", Answer::File(bytes.clone()))], &authority).await;
     let source = source(&format!("{}/a", server.url), &bytes);
     let mut report = failure(&source, &site.context(), &site).await;
     let mut context = site.context();

@@ -37,10 +37,7 @@ impl Server {
 
     /// Starts a server whose certificate is signed by an authority of its own, and writes that authority's
     /// certificate to `authority`.
-    pub(crate) async fn start_tls<const N: usize>(
-        answers: [(&str, Answer); N],
-        authority: &PathBuf,
-    ) -> Self {
+    pub(crate) async fn start_tls(answers: &[(&str, Answer)], authority: &PathBuf) -> Self {
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let key = rcgen::KeyPair::generate().unwrap();
         let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
@@ -60,7 +57,7 @@ impl Server {
                 PrivateKeyDer::try_from(server_key.serialize_der()).unwrap(),
             )
             .unwrap();
-        Self::start_with(&answers, Some(TlsAcceptor::from(Arc::new(config)))).await
+        Self::start_with(answers, Some(TlsAcceptor::from(Arc::new(config)))).await
     }
 
     async fn start_with(answers: &[(&str, Answer)], tls: Option<TlsAcceptor>) -> Self {

@@ -318,6 +318,51 @@ async fn submodules_are_taken_when_named_and_follow_mirror_rules() {
 }
 
 #[tokio::test]
+async fn https_with_the_certificate_of_the_site_and_a_server_without_shallow_fetches() {
+    use crate::source::download::server::{Answer, Server};
+    let site = Site::new();
+    let folder = repository(&site, "asyn");
+    // Plain files on a web server: the oldest way to serve a repository, which knows no shallow fetches.
+    git(&folder, &["update-server-info"]);
+    let root = folder.join(".git");
+    let files: Vec<(String, Vec<u8>)> = walkdir::WalkDir::new(&root)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| {
+            let path = entry.path().strip_prefix(&root).unwrap();
+            let contents = fs_err::read(entry.path()).unwrap();
+            (format!("/asyn.git/{}", path.display()), contents)
+        })
+        .collect();
+    let mut answers: Vec<(&str, Answer)> = files
+        .iter()
+        .map(|(path, contents)| (path.as_str(), Answer::File(contents.clone())))
+        .collect();
+    let references = "/asyn.git/info/refs?service=git-upload-pack";
+    let listing = fs_err::read(root.join("info/refs")).unwrap();
+    answers.push((references, Answer::File(listing)));
+    let authority = site.root().join("ca.pem");
+    let server = Server::start_tls(&answers, &authority).await;
+    let source = source(&format!("{}/asyn.git", server.url), "R1-0");
+    let error = fetch(&source, &site.context()).await.unwrap_err();
+    assert!(matches!(error, SourceError::Tls { .. }), "{error:?}");
+    let mut context = site.context();
+    context.ca_bundle = Some(authority);
+    let fetched = fetch(&source, &context).await.unwrap();
+    assert!(fetched.tree.join("Makefile").is_file());
+    let left: Vec<_> = fs_err::read_dir(fetched.tree.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(
+        left.len(),
+        2,
+        "certificates stay out of the cache: {left:?}"
+    );
+}
+
+#[tokio::test]
 async fn many_at_once_make_one_entry() {
     let site = Site::new();
     let folder = repository(&site, "asyn");

@@ -127,6 +127,12 @@ fn an_honest_archive_is_unpacked() {
 }
 
 #[test]
+fn a_file_that_stripping_would_lose_is_an_error() {
+    let message = unpack(&[Made::Folder("./"), Made::File("Makefile", "")], 1).unwrap_err();
+    insta::assert_snapshot!(message, @"failed to unpack `x.tar`: its file `Makefile` lies in no folder that could be left out: `strip: 0` keeps everything");
+}
+
+#[test]
 fn modes_are_reduced_to_what_counts() {
     let work = unpack_bytes(&archive(&[Made::File("x", "")]), 0, Limits::default()).unwrap();
     let mode = fs_err::metadata(work.path().join("outside/tree/x"))

@@ -69,6 +69,8 @@ pub struct Database {
     names: HashMap<Arc<str>, usize>,
     /// `var dbRecordsOnceOnly 1`: a second definition of a record is refused.
     pub(crate) once_only: bool,
+    /// A database could not be read: records that are not known may be in it.
+    pub(crate) unseen: bool,
 }
 
 /// A database file that was read.
@@ -110,9 +112,14 @@ pub fn load(
         search,
         macros,
         environment: &Environment::new(),
+        through_msi: false,
         loaded_from: None,
     });
     let mut findings = parsed.findings;
+    let mut database = Database {
+        unseen: !parsed.unavailable.is_empty(),
+        ..Database::default()
+    };
     for (path, span) in parsed.unavailable {
         findings.push(Diagnostic::note(
             span,
@@ -124,7 +131,6 @@ pub fn load(
         complete: dbd.is_some(),
         from_image: dbd.is_some(),
     };
-    let mut database = Database::default();
     database.take(&parsed.items, &mut definitions, &mut findings);
     findings.sort_from(0);
     database.finish(&definitions, &mut findings);
@@ -207,6 +213,9 @@ impl Database {
 
     fn add_alias(&mut self, record: &str, alias: &crate::syntax::Text, findings: &mut Findings) {
         let Some(&index) = self.names.get(record) else {
+            if self.unseen {
+                return;
+            }
             let message = format!(
                 "alias `{}` names record `{record}`, which does not exist",
                 alias.value

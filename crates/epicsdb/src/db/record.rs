@@ -39,14 +39,14 @@ impl Database {
         let name = item.name.value.as_str();
         match kind {
             "#" => {
-                if named && !self.delete(name) {
+                if named && !self.delete(name) && !self.unseen {
                     let message = format!("record `{name}` does not exist and cannot be deleted");
                     findings.push(Diagnostic::warning(item.name.span.clone(), message));
                 }
             }
             "*" => {
                 let Some(record) = self.record(name) else {
-                    if named {
+                    if named && !self.unseen {
                         let message = format!("record `{name}` does not exist");
                         let diagnostic = Diagnostic::error(item.name.span.clone(), message);
                         findings

@@ -285,6 +285,7 @@ impl Dbd {
                     search,
                     macros: &Macros::new(),
                     environment: &Environment::new(),
+                    through_msi: false,
                     loaded_from: None,
                 });
                 let mut findings = parsed.findings;

@@ -201,6 +201,18 @@ impl<'a> Expander<'a> {
         self
     }
 
+    /// Adds definitions, as `substitute` in a template does.
+    pub(crate) fn define(&mut self, text: &str) {
+        let entries = std::mem::take(&mut self.entries);
+        let mut macros = Macros {
+            entries,
+            level: self.level,
+        };
+        macros.define(text);
+        self.entries = macros.entries;
+        self.values.clear();
+    }
+
     /// Expands one text.
     pub fn expand(&mut self, text: &str) -> Expansion {
         self.dirty = false;

@@ -5,16 +5,18 @@
 //! are followed as `epicsEnvSet` and `cd` would change them.
 
 mod command;
+mod lines;
 mod words;
 
 use std::sync::Arc;
 
 pub use command::{Argument, Command, Statement};
+use lines::{LogicalLines, Place};
 use words::SplitError;
 
 use crate::diagnostic::Findings;
 use crate::files::{Files, Lookup, Search, join};
-use crate::macros::{Environment, Expander, Expansion, Macros};
+use crate::macros::{Environment, Expander, Macros};
 use crate::nearest::nearest;
 use crate::syntax::macro_diagnostic;
 use crate::{Diagnostic, Severity, Span};
@@ -116,21 +118,26 @@ impl<'a> Walk<'a> {
         findings: &mut Findings,
         visit: &mut Visit<'_, 'a>,
     ) {
-        for (index, line) in text.lines().enumerate() {
-            let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        for place in LogicalLines::new(file, text) {
             self.lines += 1;
             if self.lines > LINE_LIMIT {
                 if !self.stopped {
                     self.stopped = true;
-                    let span = Span::in_line(file, number, line, 0, line.len());
                     let message =
                         format!("more than {LINE_LIMIT} lines run, the rest is not checked");
-                    findings.push(Diagnostic::error(span, message));
+                    findings.push(Diagnostic::error(place.span(0, place.text.len()), message));
                 }
                 return;
             }
-            let place = Place { file, number, line };
-            if self.line(&place, line, depth, findings, visit).is_break() {
+            if !place.ended {
+                if !is_comment(&place.text) {
+                    let message = "the last line has no line end, and the IOC does not run it";
+                    let diagnostic = Diagnostic::error(place.span(0, place.text.len()), message);
+                    findings.push(diagnostic.hint("end the file with a new line"));
+                }
+                return;
+            }
+            if self.line(&place, depth, findings, visit).is_break() {
                 return;
             }
         }
@@ -138,24 +145,20 @@ impl<'a> Walk<'a> {
 
     fn line(
         &mut self,
-        place: &Place<'_>,
-        line: &str,
+        place: &Place,
         depth: u32,
         findings: &mut Findings,
         visit: &mut Visit<'_, 'a>,
     ) -> std::ops::ControlFlow<()> {
         use std::ops::ControlFlow::{Break, Continue};
-        let is_comment = |text: &str| {
-            let text = text.trim_start_matches(is_space);
-            text.is_empty() || text.starts_with('#')
-        };
+        let line = place.text.as_str();
         if is_comment(line) {
             return Continue(());
         }
         let mut expander = Expander::new(&self.macros).with_environment(&self.environment);
         let expansion = expander.expand(line);
         for problem in &expansion.problems {
-            let span = place.source_span(line, problem.start, problem.end);
+            let span = place.span(problem.start, problem.end);
             let diagnostic = macro_diagnostic(problem, Severity::Error, span, None);
             findings.push(if expansion.failed() && diagnostic.severity == Severity::Error {
                 diagnostic.hint(format!(
@@ -172,23 +175,17 @@ impl<'a> Walk<'a> {
         let words = match words::split(&expansion.text) {
             Ok(words) => words,
             Err((error, at)) => {
-                findings.push(split_error(
-                    error,
-                    place.span(line, &expansion, at, expansion.text.len()),
-                ));
+                let span = place.expanded_span(&expansion, at, expansion.text.len());
+                findings.push(split_error(error, span));
                 return Continue(());
             }
         };
         let argument = |word: &words::Word| Argument {
             text: word.text.clone(),
-            span: place.span(line, &expansion, word.range.start, word.range.end),
+            span: place.expanded_span(&expansion, word.range.start, word.range.end),
         };
         let arguments: Vec<Argument> = words.list.iter().map(argument).collect();
-        let span = place.source_span(
-            line,
-            line.len() - line.trim_start().len(),
-            line.trim_end().len(),
-        );
+        let span = place.span(line.len() - line.trim_start().len(), line.trim_end().len());
         let command = match (arguments.split_first(), &words.input) {
             (Some((name, rest)), _) => {
                 Self::suspicious(name, rest, findings);
@@ -207,7 +204,7 @@ impl<'a> Walk<'a> {
         };
         let statement = Statement { command, span };
         visit(&statement, self, findings);
-        self.apply(&statement, place, depth, findings, visit)
+        self.apply(&statement, depth, findings, visit)
     }
 
     fn suspicious(name: &Argument, rest: &[Argument], findings: &mut Findings) {
@@ -234,7 +231,6 @@ impl<'a> Walk<'a> {
     fn apply(
         &mut self,
         statement: &Statement,
-        place: &Place<'_>,
         depth: u32,
         findings: &mut Findings,
         visit: &mut Visit<'_, 'a>,
@@ -258,16 +254,10 @@ impl<'a> Walk<'a> {
             }
             Command::RunLine { line, macros } if depth < SCRIPT_DEPTH => {
                 self.scoped(macros.as_ref(), |walk| {
-                    let place = Place {
-                        file: place.file,
-                        number: place.number,
-                        line: place.line,
-                    };
-                    let within = Place { line: "", ..place };
                     walk.lines += 1;
-                    // The line was quoted once: its own columns are not those of the file.
+                    let within = Place::of_argument(line);
                     // `exit` inside ends that one line only.
-                    let _ = walk.line(&within, &line.text, depth + 1, findings, visit);
+                    let _ = walk.line(&within, depth + 1, findings, visit);
                 });
             }
             Command::Exit => return Break(()),
@@ -322,35 +312,6 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Where a line stands. A line that came from an argument has no columns of its own.
-struct Place<'p> {
-    file: &'p Arc<str>,
-    number: u32,
-    line: &'p str,
-}
-
-impl Place<'_> {
-    fn source_span(&self, line: &str, start: usize, end: usize) -> Span {
-        if self.line.is_empty() {
-            return Span {
-                line: self.number,
-                ..Span::file(Arc::clone(self.file))
-            };
-        }
-        Span::in_line(self.file, self.number, line, start, end)
-    }
-
-    fn span(&self, line: &str, expansion: &Expansion, start: usize, end: usize) -> Span {
-        let start = expansion.source_offset(start);
-        let end = if end >= expansion.text.len() {
-            line.len()
-        } else {
-            expansion.source_offset(end)
-        };
-        self.source_span(line, start, end)
-    }
-}
-
 fn split_error(error: SplitError, span: Span) -> Diagnostic {
     let message = match error {
         SplitError::UnbalancedQuote => "the closing quote is missing, the IOC skips the line",
@@ -362,9 +323,13 @@ fn split_error(error: SplitError, span: Span) -> Diagnostic {
         SplitError::UnbalancedQuote => {
             diagnostic.hint("an apostrophe in a comment behind a command counts as a quote")
         }
-        SplitError::TrailingBackslash => diagnostic.hint("a command cannot go on in the next line"),
-        SplitError::InvalidRedirection => diagnostic,
+        SplitError::TrailingBackslash | SplitError::InvalidRedirection => diagnostic,
     }
+}
+
+fn is_comment(text: &str) -> bool {
+    let text = text.trim_start_matches(is_space);
+    text.is_empty() || text.starts_with('#')
 }
 
 fn is_space(character: char) -> bool {

@@ -71,7 +71,8 @@ pub(super) fn split(line: &str) -> Result<Words, (SplitError, usize)> {
         };
         if let Some(stream) = stream {
             finish(&mut current, &mut redirect, start, &mut result);
-            if redirect.is_some() {
+            // A second input makes base run it as a script; nobody means that.
+            if redirect.is_some() || (stream == b'0' && result.input.is_some()) {
                 return Err((SplitError::InvalidRedirection, start));
             }
             if stream != b'0' && bytes.get(position) == Some(&b'>') {
@@ -168,6 +169,7 @@ mod tests {
             ("a \\", (TrailingBackslash, 2)),
             ("a >", (InvalidRedirection, 2)),
             ("a > < b", (InvalidRedirection, 4)),
+            ("a < b < c", (InvalidRedirection, 6)),
         ] {
             assert_eq!(split(line), Err(expected), "{line}");
         }

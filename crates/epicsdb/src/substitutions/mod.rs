@@ -106,14 +106,22 @@ struct Template {
 
 impl Parser<'_, '_> {
     fn file(&mut self) {
+        let mut empty = true;
         loop {
             let word = self.next_significant();
             let result = match &word.kind {
-                WordKind::End => return,
+                WordKind::End => {
+                    if empty && self.reader == Reader::DbLoadTemplate {
+                        let message = "the file is empty, which dbLoadTemplate refuses";
+                        self.findings.push(Diagnostic::error(word.span, message));
+                    }
+                    return;
+                }
                 WordKind::Bare(text) if text == "global" => self.global(),
                 WordKind::Bare(text) if text == "file" => self.template(),
                 _ => Err(self.unexpected(&word, "`file NAME {…}` or `global {…}`")),
             };
+            empty = false;
             if result.is_err() && !self.recover() {
                 return;
             }
@@ -164,10 +172,18 @@ impl Parser<'_, '_> {
             pattern: None,
         };
         self.open()?;
+        let mut first = true;
         loop {
             let word = self.next_significant();
             match &word.kind {
                 WordKind::Close => return Ok(()),
+                WordKind::End if self.reader == Reader::Msi => {
+                    let message = "the last `}` is missing";
+                    self.findings
+                        .push(Diagnostic::warning(word.span.clone(), message));
+                    self.peeked = Some(word);
+                    return Ok(());
+                }
                 WordKind::Open => {
                     let span = word.span.clone();
                     let macros = match &template.pattern {
@@ -180,6 +196,11 @@ impl Parser<'_, '_> {
                     self.load(&template, macros, span)?;
                 }
                 WordKind::Bare(text) if text == "global" => self.global()?,
+                WordKind::Bare(text)
+                    if text == "pattern" && self.reader == Reader::DbLoadTemplate && !first =>
+                {
+                    return Err(self.unexpected(&word, "`pattern` only at the beginning"));
+                }
                 WordKind::Bare(text) if text == "pattern" => {
                     self.open()?;
                     template.pattern = Some(self.pattern_names()?);
@@ -196,6 +217,7 @@ impl Parser<'_, '_> {
                 }
                 _ => return Err(self.unexpected(&word, "`{`, `}` or `pattern {…}`")),
             }
+            first = false;
         }
     }
 
@@ -217,8 +239,9 @@ impl Parser<'_, '_> {
 
     fn pattern_names(&mut self) -> Result<Vec<String>, Stop> {
         let mut names = Vec::new();
+        let mut first = true;
         loop {
-            let word = self.next();
+            let word = self.next_in_set(&mut first)?;
             match word.kind {
                 WordKind::Separator => {}
                 WordKind::Close => return Ok(names),
@@ -244,8 +267,9 @@ impl Parser<'_, '_> {
         let mut definitions = String::new();
         let mut names = names.iter();
         let mut told = false;
+        let mut first = true;
         loop {
-            let word = self.next();
+            let word = self.next_in_set(&mut first)?;
             let value = match word.kind {
                 WordKind::Separator => continue,
                 WordKind::Close => return Ok(definitions),
@@ -273,10 +297,13 @@ impl Parser<'_, '_> {
     /// The inside of `{A=1, B="2"}` as a definition string.
     fn definitions(&mut self) -> Result<String, Stop> {
         let mut definitions = String::new();
+        let mut first = true;
         loop {
-            let word = self.next();
+            let word = self.next_in_set(&mut first)?;
             match word.kind {
                 WordKind::Close => return Ok(definitions),
+                // `dbLoadTemplate` puts its own commas between definitions.
+                WordKind::Separator if self.reader == Reader::DbLoadTemplate => {}
                 WordKind::Separator => definitions.push(','),
                 WordKind::Bare(text) if self.reader == Reader::Msi => definitions.push_str(&text),
                 WordKind::Quoted(text, quote) if self.reader == Reader::Msi => {
@@ -287,7 +314,7 @@ impl Parser<'_, '_> {
                     if equals.kind != WordKind::Equals {
                         return Err(self.unexpected(&equals, "`=`"));
                     }
-                    let value = self.next();
+                    let value = self.next_in_set(&mut first)?;
                     let value = match value.kind {
                         WordKind::Bare(text) => text,
                         WordKind::Quoted(text, quote) => self.quoted(&text, quote),
@@ -327,13 +354,32 @@ impl Parser<'_, '_> {
         }
     }
 
+    /// The next word that is not a separator; `dbLoadTemplate` takes commas only inside a set.
     fn next_significant(&mut self) -> Word {
         loop {
             let word = self.next();
-            if word.kind != WordKind::Separator {
+            if word.kind != WordKind::Separator || self.reader == Reader::DbLoadTemplate {
                 return word;
             }
         }
+    }
+
+    /// The next word inside a set, keywords refused where they are none.
+    fn next_in_set(&mut self, first: &mut bool) -> Result<Word, Stop> {
+        let word = self.next();
+        if self.reader == Reader::DbLoadTemplate {
+            match &word.kind {
+                WordKind::Bare(text) if matches!(text.as_str(), "file" | "pattern" | "global") => {
+                    return Err(self.unexpected(&word, "a name or value (a keyword needs quotes)"));
+                }
+                WordKind::Separator if *first => {
+                    return Err(self.unexpected(&word, "a name or value before the comma"));
+                }
+                _ => {}
+            }
+        }
+        *first = false;
+        Ok(word)
     }
 
     fn unexpected(&mut self, word: &Word, expected: &str) -> Stop {

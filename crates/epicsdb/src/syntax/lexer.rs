@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::msi::{self, Command};
 use crate::diagnostic::Findings;
+use crate::files::{Lookup, Search};
 use crate::macros::{Expander, MacroProblem, MacroProblemKind};
 use crate::{Diagnostic, Severity, Span};
 
@@ -79,8 +81,10 @@ impl Line {
     fn unresolved(&self, start: usize, end: usize) -> bool {
         let (start, end) = (self.source_offset(start), self.source_offset(end));
         self.problems.iter().any(|(problem, _)| {
-            problem.start < end.max(start + 1)
-                && problem.end > start
+            // A problem on a joined line has no width of its own.
+            (problem.start < end.max(start + 1)
+                || problem.start == problem.end && problem.start <= end)
+                && problem.end.max(problem.start + 1) > start
                 && matches!(
                     problem.kind,
                     MacroProblemKind::Undefined
@@ -98,6 +102,9 @@ pub(super) struct Lexer<'a> {
     read: usize,
     /// Where undefined macros can be given a value.
     macros_from: Option<Span>,
+    /// Where the commands of `msi` look for files, if they are followed.
+    msi: Option<Search<'a>>,
+    unavailable: Vec<(Arc<str>, Span)>,
 }
 
 impl<'a> Lexer<'a> {
@@ -105,6 +112,7 @@ impl<'a> Lexer<'a> {
         name: Arc<str>,
         text: Arc<str>,
         expander: Expander<'a>,
+        msi: Option<Search<'a>>,
         macros_from: Option<Span>,
     ) -> Self {
         let line = Line {
@@ -128,6 +136,41 @@ impl<'a> Lexer<'a> {
             line,
             read,
             macros_from,
+            msi,
+            unavailable: Vec::new(),
+        }
+    }
+
+    /// Files that a command of `msi` names and the caller could not show.
+    pub(super) fn take_unavailable(&mut self) -> Vec<(Arc<str>, Span)> {
+        std::mem::take(&mut self.unavailable)
+    }
+
+    /// Carries out a command of `msi`, of which nothing is left in the text.
+    fn msi_command(&mut self, command: Command<'_>, findings: &mut Findings) {
+        let name = match command {
+            Command::Substitute(definitions) => return self.expander.define(definitions),
+            Command::Include(name) => name,
+        };
+        let Some(found) = self.msi.as_ref().map(|search| search.find_along(name)) else {
+            return;
+        };
+        let line = &self.line;
+        let span = Span::in_line(&line.file, line.number, &line.source, 0, line.source.len());
+        match found.lookup {
+            Lookup::Text(text) => {
+                if let Err(why) = self.include(found.path, text) {
+                    findings.push(Diagnostic::error(
+                        span,
+                        format!("`{name}` is not read: {why}"),
+                    ));
+                }
+            }
+            Lookup::Missing => {
+                let message = format!("included file `{name}` does not exist");
+                findings.push(Diagnostic::error(span, message));
+            }
+            Lookup::Unknown => self.unavailable.push((found.path, span)),
         }
     }
 
@@ -199,6 +242,13 @@ impl<'a> Lexer<'a> {
             self.line.file = Arc::clone(&file.name);
             self.line.number = file.line;
             self.line.position = 0;
+            if let Some(command) = self.msi.as_ref().and_then(|_| msi::command(&source)) {
+                self.line.text.clear();
+                self.line.origin = None;
+                self.line.source.clone_from(&source);
+                self.msi_command(command, findings);
+                return true;
+            }
             if source.contains('$') {
                 let expansion = self.expander.expand(&source);
                 self.line.text = expansion.text;
@@ -232,6 +282,49 @@ impl<'a> Lexer<'a> {
             return true;
         }
         false
+    }
+
+    /// Joins the next line of the file to this one. What is found on it is placed at the end of
+    /// this line.
+    fn append_line(&mut self, findings: &mut Findings) -> bool {
+        let Some(file) = self.files.last() else {
+            return false;
+        };
+        if file.name != self.line.file || file.offset >= file.text.len() {
+            return false;
+        }
+        let before = Line {
+            file: Arc::clone(&self.line.file),
+            source: std::mem::take(&mut self.line.source),
+            text: std::mem::take(&mut self.line.text),
+            origin: self.line.origin.take(),
+            problems: std::mem::take(&mut self.line.problems),
+            ..self.line
+        };
+        let next = self.next_line(findings);
+        let added = std::mem::replace(&mut self.line, before);
+        if !next {
+            return false;
+        }
+        let line = &mut self.line;
+        let end = u32::try_from(line.source.len()).unwrap_or(u32::MAX);
+        let origin = line.origin.get_or_insert_with(|| (0..end).collect());
+        line.text.push('\n');
+        line.text.push_str(&added.text);
+        origin.resize(line.text.len(), end);
+        line.problems
+            .extend(added.problems.into_iter().map(|(problem, severity)| {
+                let end = line.source.len();
+                (
+                    MacroProblem {
+                        start: end,
+                        end,
+                        ..problem
+                    },
+                    severity,
+                )
+            }));
+        true
     }
 
     fn finish_line(&mut self, findings: &mut Findings) {
@@ -286,7 +379,10 @@ impl<'a> Lexer<'a> {
             }
             let (token, end) = match mode {
                 Mode::Plain => plain_token(&self.line.text, start),
-                Mode::Json => json_token(&self.line.text, start),
+                Mode::Json => {
+                    while goes_on(&self.line.text, start) && self.append_line(findings) {}
+                    json_token(&self.line.text, start)
+                }
             };
             self.line.position = end;
             let span = self.line.span(start, end);
@@ -409,6 +505,25 @@ fn json_token(text: &str, start: usize) -> Lexed {
         }
         _ => invalid_character(rest, start),
     }
+}
+
+/// A string begins at `start` and the line ends with a backslash inside it.
+fn goes_on(text: &str, start: usize) -> bool {
+    let bytes = &text.as_bytes()[start..];
+    let Some(&quote) = bytes.first().filter(|&&byte| byte == b'"' || byte == b'\'') else {
+        return false;
+    };
+    let mut position = 1;
+    while let Some(&byte) = bytes.get(position) {
+        if byte == quote {
+            return false;
+        }
+        if byte == b'\\' && position + 1 == bytes.len() {
+            return true;
+        }
+        position += if byte == b'\\' { 2 } else { 1 };
+    }
+    false
 }
 
 fn json_text(rest: &str, start: usize) -> Lexed {

@@ -5,6 +5,7 @@
 
 mod item;
 mod lexer;
+mod msi;
 mod parser;
 
 pub(crate) use item::{FieldDefinition, RecordTypeItem};

@@ -63,6 +63,8 @@ pub(crate) struct Source<'a> {
     pub(crate) search: Search<'a>,
     pub(crate) macros: &'a Macros,
     pub(crate) environment: &'a Environment,
+    /// `msi` has been over the text before: its commands are followed.
+    pub(crate) through_msi: bool,
     /// The command or line that asked for the file.
     pub(crate) loaded_from: Option<Span>,
 }
@@ -79,7 +81,8 @@ pub(crate) struct Parsed {
 /// Reads a `.dbd` or `.db` text and all that it includes.
 pub(crate) fn parse(source: Source<'_>) -> Parsed {
     let expander = Expander::new(source.macros);
-    let lexer = Lexer::new(source.name, source.text, expander, source.loaded_from);
+    let msi = source.through_msi.then(|| source.search.clone());
+    let lexer = Lexer::new(source.name, source.text, expander, msi, source.loaded_from);
     let mut parser = Parser {
         lexer,
         peeked: None,
@@ -89,6 +92,8 @@ pub(crate) fn parse(source: Source<'_>) -> Parsed {
         syntax_errors: 0,
     };
     parser.database();
+    let unavailable = parser.lexer.take_unavailable();
+    parser.parsed.unavailable.extend(unavailable);
     parser.parsed
 }
 

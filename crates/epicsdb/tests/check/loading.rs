@@ -260,11 +260,15 @@ fn templates_are_loaded_with_each_set() {
 fn a_database_made_by_msi_is_followed_to_its_templates() {
     let st = "dbLoadDatabase dbd/ioc.dbd\nioc_registerRecordDeviceDriver pdbbase\n\
               dbLoadRecords(\"/runtime/ioc.db\", \"HIHI=7\")\niocInit\n";
-    let substitutions = "file \"t.template\" {\n{ P=T01, R = A }\n{ P=\"T01\", R=\"B\" }\n}\n";
+    let substitutions = "file \"t.template\" {\n{ P=T01, R = A }\n{ P=\"T01\", R=\"B\" }\n}\n\
+                         file all.template { { P=T01 } }\n";
+    let all = "substitute \"R=C\"\ninclude \"t.template\"\nsubstitute \"R=D,HIHI=q\"\n\
+               include \"t.template\"\ninclude \"gone.template\"\n";
     let mut files = files(&[
         ("/ioc/st.cmd", st),
         ("/ioc/config/ioc.subst", substitutions),
         ("/ioc/db/t.template", TEMPLATE),
+        ("/ioc/db/all.template", all),
     ]);
     let generated = Generated {
         substitutions: "/ioc/config/ioc.subst".into(),
@@ -272,8 +276,16 @@ fn a_database_made_by_msi_is_followed_to_its_templates() {
     };
     files.generated.insert("/runtime/ioc.db".into(), generated);
     let report = check_ioc(&files, "/ioc/st.cmd", &Environment::new(), None);
-    insta::assert_snapshot!(text(&report), @"");
-    assert_eq!(report.records.len(), 2);
+    insta::assert_snapshot!(text(&report), @"
+    /ioc/db/all.template:5:1: error: included file `gone.template` does not exist
+    /ioc/db/t.template:1:62: error: `q` is not a value for `HIHI`: it does not begin with a digit; expected a number
+    ");
+    let names: Vec<&str> = report
+        .records
+        .iter()
+        .map(|record| record.name.as_str())
+        .collect();
+    assert_eq!(names, ["T01:A", "T01:B", "T01:C", "T01:D"]);
 }
 
 #[test]
@@ -298,4 +310,14 @@ fn macro_bombs_and_deep_nesting_end() {
         "{text}"
     );
     assert!(text.contains("nested too deeply"), "{text}");
+}
+
+#[test]
+fn a_string_may_go_on_in_the_next_line() {
+    let db = "record(ai, \"$(P):A\") {\n    field(DESC, \"one\\\ntwo $(X)\") field(HIHI, x)\n    field(LOLO, y)\n}\n";
+    insta::assert_snapshot!(database(db), @"
+    /ioc/x.db:2:22: error: macro `X` is not defined
+    hint: add `X=…` to the macros at /ioc/st.cmd:3:1, or write `$(X=default)`
+    /ioc/x.db:4:17: error: `y` is not a value for `LOLO`: it does not begin with a digit; expected a number
+    ");
 }

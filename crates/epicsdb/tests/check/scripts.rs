@@ -142,3 +142,20 @@ fn a_script_that_calls_itself_ends() {
     let text = findings(&[("/ioc/st.cmd", "< st.cmd\n< st.cmd\niocInit\n")]);
     assert!(text.contains("calls itself"), "{text}");
 }
+
+#[test]
+fn lines_that_the_shell_joins_or_loses() {
+    let st = "dbLoadDatabase \\\n dbd/ioc.dbd\nioc_registerRecordDeviceDriver pdbbase\n\
+              dbLoadRecords(\"x.db\", \\\n   \"P=$(NO)\")\ndbLoadRecords x.db \"P 1\"\niocInit";
+    insta::assert_snapshot!(findings(&[("/ioc/st.cmd", st), RECORD]), @"
+    /ioc/st.cmd:5:7: error: macro `NO` is not defined
+    hint: the IOC skips the whole line; set `NO` with epicsEnvSet or in the environment, or write `$(NO=default)`
+    /ioc/st.cmd:6:20: warning: `P 1` has no `=` and defines no macro; expected `NAME=value`
+    /ioc/x.db:1:13: error: macro `P` is not defined
+    hint: add `P=…` to the macros at /ioc/st.cmd:6:1, or write `$(P=default)`
+    /ioc/st.cmd:7:1: error: the last line has no line end, and the IOC does not run it
+    hint: end the file with a new line
+    /ioc/st.cmd:6:1: error: the script never runs `iocInit`
+    hint: without it the IOC serves no record; put `iocInit` at the end
+    ");
+}

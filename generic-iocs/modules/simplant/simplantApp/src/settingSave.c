@@ -62,7 +62,7 @@ typedef struct saveSet {
 } saveSet;
 
 static ELLLIST sets = ELLLIST_INIT;
-static epicsMutexId lock;       /* of `failed` and `savedAt` */
+static epicsMutexId lock;       /* of the list, and of `failed` and `savedAt` of its members */
 
 static char *joined(const char *a, const char *b, const char *c, const char *d)
 {
@@ -482,7 +482,10 @@ int settingSaveConfigure(const char *dir, const char *request, double period, co
     if (mkdir(dir, 0775) && errno != EEXIST)
         /* Not fatal: the IOC runs, and the saving thread says what is wrong. */
         errlogPrintf("simplantSaveConfigure: %s: %s\n", dir, strerror(errno));
+    /* The device `ioc` may be looking at the list already. */
+    epicsMutexMustLock(lock);
     ellAdd(&sets, &set->node);
+    epicsMutexUnlock(lock);
     return 0;
 
 refused:
@@ -513,9 +516,10 @@ double settingSaveAge(void)
 {
     ELLNODE *node;
     epicsUInt64 oldest = 0;
-    int all = ellCount(&sets) > 0;
+    int all;
 
     epicsMutexMustLock(lock);
+    all = ellCount(&sets) > 0;
     for (node = ellFirst(&sets); node; node = ellNext(node)) {
         epicsUInt64 at = ((saveSet *) node)->savedAt;
 
@@ -534,9 +538,13 @@ void settingSaveReport(int level)
     for (node = ellFirst(&sets); node; node = ellNext(node)) {
         saveSet *set = (saveSet *) node;
         ELLNODE *inner;
+        int failed;
 
+        epicsMutexMustLock(lock);
+        failed = set->failed;
+        epicsMutexUnlock(lock);
         printf("%s: %d names, every %g s, %d restored%s\n", set->file, ellCount(&set->entries),
-               set->period, set->restored, set->failed ? ", CANNOT BE WRITTEN" : "");
+               set->period, set->restored, failed ? ", CANNOT BE WRITTEN" : "");
         for (inner = ellFirst(&set->entries); level > 0 && inner; inner = ellNext(inner)) {
             entry *e = (entry *) inner;
 

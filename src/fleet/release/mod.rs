@@ -1,0 +1,11 @@
+//! Releases: the revisions of an instance, their states, and what follows from them.
+//!
+//! Pure. Records have Helm's own form ([`record`]); where they are kept is [`super::store`].
+
+pub mod decide;
+pub mod record;
+#[cfg(test)]
+mod tests;
+
+pub use decide::{Repair, deployed, next_revision, prune, repair, rollback_target};
+pub use record::{Info, Record, RecordError, Status};

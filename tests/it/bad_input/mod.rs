@@ -1,0 +1,11 @@
+//! What wrong input gets: place, reason, hint and exit code, and nothing changed.
+//!
+//! Each test is one mistake that a person makes, and the whole answer that they see. [`TestContext::refuse`]
+//! checks that project and state are as before.
+//!
+//! [`TestContext::refuse`]: crate::context::TestContext::refuse
+
+mod command_line;
+mod engine;
+mod new;
+mod project;
