@@ -1,13 +1,24 @@
 //! The work of each verb: resolved settings and arguments in, data or effect out. One file per verb.
 
+pub mod acting;
 pub mod attach;
 pub mod build;
 pub mod completion;
+pub mod delete;
+pub mod deploy;
+pub mod desired;
+pub mod diff;
 pub mod exec;
+pub mod history;
 pub mod image_bootstrap;
 pub mod logs;
 pub mod new_beamline;
 pub mod new_instance;
+pub mod ps;
+pub mod restart;
+pub mod rollback;
+pub mod start;
+pub mod stop;
 
 use std::process::ExitCode;
 
@@ -128,18 +139,18 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
         },
         Verb::Check(_args) => missing(context, "check"),
         Verb::Render(_args) => missing(context, "render"),
-        Verb::Diff(_args) => missing(context, "diff"),
-        Verb::Deploy(_args) => missing(context, "deploy"),
-        Verb::Rollback(_args) => missing(context, "rollback"),
-        Verb::History(_args) => missing(context, "history"),
-        Verb::Ps(_args) => missing(context, "ps"),
+        Verb::Diff(args) => diff::diff(&args, context).await,
+        Verb::Deploy(args) => deploy::deploy(&args, context).await,
+        Verb::Rollback(args) => rollback::rollback(&args, context).await,
+        Verb::History(args) => history::history(&args, context),
+        Verb::Ps(args) => ps::ps(&args, context).await,
         Verb::Logs(args) => logs::logs(&args, context).await,
         Verb::Attach(args) => attach::attach(&args, context).await,
         Verb::Exec(args) => exec::exec(&args, context).await,
-        Verb::Start(_args) => missing(context, "start"),
-        Verb::Stop(_args) => missing(context, "stop"),
-        Verb::Restart(_args) => missing(context, "restart"),
-        Verb::Delete(_args) => missing(context, "delete"),
+        Verb::Start(args) => start::start(&args, context).await,
+        Verb::Stop(args) => stop::stop(&args, context).await,
+        Verb::Restart(args) => restart::restart(&args, context).await,
+        Verb::Delete(args) => delete::delete(&args, context).await,
         Verb::Completion(_args) => Err(CommandError::new(
             ErrorKind::Internal,
             "completion needs no settings and is dispatched before",

@@ -61,6 +61,17 @@ pub enum Check {
     Unhealthy,
 }
 
+impl Check {
+    /// The word for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
 /// What is meant to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {

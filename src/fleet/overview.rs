@@ -11,7 +11,7 @@ use crate::fleet::local::observe;
 use crate::fleet::release::record::BEAMLINE;
 use crate::fleet::release::{Record, Status};
 use crate::fleet::session::{Fleet, Subject};
-use crate::fleet::store::Release;
+use crate::fleet::store::{Release, Store};
 use crate::ui::error::CommandResult;
 
 /// One instance. The form of this in JSON does not change; fields may be added.
@@ -55,11 +55,11 @@ pub struct Row {
 ///
 /// A state folder that cannot be read.
 pub fn releases(
-    fleet: &Fleet,
+    store: &Store,
     names: &[String],
     namespace: Option<&str>,
 ) -> CommandResult<Vec<Release>> {
-    let mut releases = fleet.store.releases()?;
+    let mut releases = store.releases()?;
     releases.retain(|release| {
         (names.is_empty() || names.iter().any(|name| name == release.name()))
             && namespace.is_none_or(|wanted| wanted == release.namespace())
@@ -218,10 +218,10 @@ pub struct Wanted<'a> {
 /// # Errors
 ///
 /// Not found, with the nearest name; a conflict when two namespaces have the name.
-pub fn find(fleet: &Fleet, wanted: Wanted<'_>) -> CommandResult<Vec<Subject>> {
+pub fn find(store: &Store, wanted: Wanted<'_>) -> CommandResult<Vec<Subject>> {
     use crate::diagnostic::nearest;
     use crate::ui::error::{CommandError, ErrorKind};
-    let releases = releases(fleet, &[], wanted.namespace)?;
+    let releases = releases(store, &[], wanted.namespace)?;
     let subject = |release: &Release| -> CommandResult<Subject> {
         let beamline = release
             .newest_and_deployed()?

@@ -19,6 +19,7 @@ mod context;
 mod documentation;
 mod help;
 mod image_scripts;
+mod local_backend;
 mod new;
 mod sources;
 mod testbed;

@@ -8,7 +8,7 @@ use crate::context::repository;
 ///
 /// `None` means that the part is not there: under `CI=true` this panics instead, so that a check that was left
 /// out can never look like one that passed.
-#[expect(dead_code, reason = "for the end-to-end tests")]
+
 pub(crate) fn part(script: &str, variable: &str) -> Option<String> {
     if let Some(value) = std::env::var(variable)
         .ok()

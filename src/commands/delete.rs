@@ -1,0 +1,61 @@
+//! `ioc delete`: instances and their history are removed.
+
+use crate::cli::lifecycle::DeleteArgs;
+use crate::commands::acting::{self, Done, Steps};
+use crate::commands::{Context, Outcome};
+use crate::fleet::session::Fleet;
+use crate::ui::error::CommandResult;
+
+/// Deletes instances.
+///
+/// # Errors
+///
+/// Instances that are not deployed, and the engine's refusal.
+pub(crate) async fn delete(args: &DeleteArgs, context: &Context) -> CommandResult<Outcome> {
+    let printer = &context.printer;
+    let fleet = Fleet::connect(&context.settings).await?;
+    let subjects = acting::deployed(&fleet, &args.selection, context)?;
+    let names = acting::names(subjects.iter().map(|subject| subject.instance.as_str()));
+    if args.act.dry_run {
+        for subject in &subjects {
+            printer.info(format!("{} would be deleted", subject.instance));
+        }
+        let planned: Vec<Done> = subjects
+            .iter()
+            .map(|subject| Done::new(&subject.instance, "planned"))
+            .collect();
+        acting::emit(&planned, printer)?;
+        return Ok(Outcome::Success);
+    }
+    acting::ask(&args.act, printer, &format!("Delete {names}"))?;
+    let fleet = &fleet;
+    let name = |subject: &crate::fleet::session::Subject| subject.instance.clone();
+    acting::in_order(subjects, name, context, |subject| {
+        async move {
+            let mut session = fleet.open(&subject, Some("deletes"))?;
+            let steps = Steps::begin(printer, &subject.instance);
+            let result: CommandResult<_> = async {
+                let told = session.repair_if_needed(&steps).await?;
+                Ok((told, session.delete(args.volumes, &steps).await?))
+            }
+            .await;
+            steps.end();
+            let (told, deleted) = result?;
+            if let Some(told) = told {
+                printer.warning(told);
+            }
+            printer.info(format!("{}: deleted", subject.instance));
+            for folder in &deleted.removed {
+                printer.info(format!("  removed {}", folder.display()));
+            }
+            for folder in &deleted.kept {
+                printer.info(format!("  kept {}", folder.display()));
+            }
+            if !deleted.kept_by_policy.is_empty() {
+                printer.hint("its chart says to keep that data (`helm.sh/resource-policy: keep`); remove the folder by hand");
+            }
+            Ok(Done::new(&subject.instance, "deleted"))
+        }
+    })
+    .await
+}

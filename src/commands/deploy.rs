@@ -1,0 +1,207 @@
+//! `ioc deploy`: render, plan, show, confirm, act, wait.
+
+use serde::Serialize;
+
+use crate::cli::deploy::DeployArgs;
+use crate::cli::global::OutputFormat;
+use crate::commands::acting::{self, Done, Steps};
+use crate::commands::desired::desired;
+use crate::commands::{Context, Outcome};
+use crate::fleet::backend;
+use crate::fleet::deploy::Plan;
+use crate::fleet::plan::{Action, Change, show};
+use crate::fleet::session::{Fleet, Session, Subject};
+use crate::services::{self, Selection, ValueOverrides};
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+
+/// A plan as it is printed for programs.
+#[derive(Debug, Serialize)]
+struct Planned<'a> {
+    instance: &'a str,
+    namespace: &'a str,
+    revision: u32,
+    from: Option<u32>,
+    changes: &'a [Change],
+    actions: &'a [Action],
+}
+
+/// Deploys instances.
+///
+/// # Errors
+///
+/// Everything that can be known before is said before anything changes, for all instances. What fails later says
+/// what was done and what was not.
+pub(crate) async fn deploy(args: &DeployArgs, context: &Context) -> CommandResult<Outcome> {
+    let printer = &context.printer;
+    let selections = services::select(
+        &context.settings,
+        &args.instances,
+        args.beamline.beamline.as_deref(),
+        args.all,
+    )?;
+    for selection in &selections {
+        backend::require_local(&selection.beamline)?;
+    }
+    let fleet = Fleet::connect(&context.settings).await?;
+    let overrides = ValueOverrides::from(&args.values);
+    let doing = (!args.act.dry_run).then_some("deploys");
+    let mut planned = Vec::new();
+    for selection in &selections {
+        planned.push(plan(&fleet, selection, &overrides, doing, context).await?);
+    }
+    if args.act.dry_run {
+        return dry_run(&planned, context);
+    }
+    for (session, plan) in &planned {
+        if plan.is_empty() {
+            let revision = plan.from.unwrap_or_default();
+            printer.info(format!(
+                "{}: nothing to do, revision {revision} is what is deployed",
+                session.subject.instance
+            ));
+        } else {
+            printer.info(text(session, plan).trim_end());
+        }
+        if let Some(stopped) = &session.intent.stopped {
+            printer.warning(format!(
+                "`{name}` is stopped on purpose, by {} on {}: it is made ready and not started; `ioc start {name}` starts it",
+                stopped.by,
+                stopped.at,
+                name = session.subject.instance
+            ));
+        }
+    }
+    let busy: Vec<&str> = planned
+        .iter()
+        .filter(|(_, plan)| !plan.is_empty())
+        .map(|(session, _)| session.subject.instance.as_str())
+        .collect();
+    if !busy.is_empty() {
+        let question = format!("Deploy {}", acting::names(busy));
+        acting::ask(&args.act, printer, &question)?;
+    }
+    let options = acting::options(&args.act, args.atomic, args.message.clone());
+    let name = |item: &(Session<'_>, Plan)| item.0.subject.instance.clone();
+    acting::in_order(planned, name, context, |(mut session, plan)| {
+        let options = options.clone();
+        async move {
+            let instance = session.subject.instance.clone();
+            if plan.is_empty() {
+                return Ok(Done {
+                    revision: plan.from,
+                    ..Done::new(&instance, "unchanged")
+                });
+            }
+            let steps = Steps::begin(printer, &instance);
+            let result = session
+                .carry_out(plan, &options, &steps, &context.cancel)
+                .await;
+            steps.end();
+            let deployed = result.map_err(|error| failed(error, &instance))?;
+            acting::warn_of_duplicates(deployed.answer.as_ref(), printer);
+            printer.info(format!(
+                "{instance}: revision {} deployed, {}",
+                deployed.revision,
+                if session.is_stopped() {
+                    "stopped on purpose".to_owned()
+                } else {
+                    acting::answered(deployed.answer.as_ref())
+                }
+            ));
+            Ok(Done {
+                revision: Some(deployed.revision),
+                answer: deployed.answer,
+                ..Done::new(&instance, "deployed")
+            })
+        }
+    })
+    .await
+}
+
+/// Opens a release, renders what is desired and compares.
+pub(crate) async fn plan<'a>(
+    fleet: &'a Fleet,
+    selection: &Selection,
+    overrides: &ValueOverrides,
+    doing: Option<&str>,
+    context: &Context,
+) -> CommandResult<(Session<'a>, Plan)> {
+    let subject = Subject {
+        instance: selection.instance.name().to_owned(),
+        namespace: selection.beamline.namespace.clone(),
+        beamline: selection.beamline.name.clone(),
+    };
+    let mut session = fleet.open(&subject, doing)?;
+    let desired = desired(selection, overrides, &session, context)?;
+    let plan = session.plan(desired).await?;
+    if let Some(repair) = plan.repair {
+        context.printer.warning(session.explain(repair));
+    }
+    for note in &plan.notes {
+        context.printer.detail(&note.message);
+    }
+    Ok((session, plan))
+}
+
+/// The plan for people.
+pub(crate) fn text(session: &Session<'_>, plan: &Plan) -> String {
+    let revision = match (plan.from, plan.is_only_drift()) {
+        (Some(from), true) => format!("revision {from}, the engine differs from it"),
+        (Some(from), false) => format!("revision {from} -> {}", plan.revision),
+        (None, _) => format!("revision {}", plan.revision),
+    };
+    format!(
+        "{}: {revision}\n{}{}",
+        session.subject.instance,
+        show::changes(&plan.changes),
+        show::actions(&plan.actions)
+    )
+}
+
+fn dry_run(planned: &[(Session<'_>, Plan)], context: &Context) -> CommandResult<Outcome> {
+    let values: Vec<Planned<'_>> = planned
+        .iter()
+        .map(|(session, plan)| Planned {
+            instance: &session.subject.instance,
+            namespace: &session.subject.namespace,
+            revision: plan.revision,
+            from: plan.from,
+            changes: &plan.changes,
+            actions: &plan.actions,
+        })
+        .collect();
+    context.printer.emit_text(&values, |_| {
+        let mut shown = String::new();
+        for (session, plan) in planned {
+            if plan.is_empty() {
+                shown.push_str(&format!("{}: nothing to do\n", session.subject.instance));
+            } else {
+                shown.push_str(&text(session, plan));
+            }
+        }
+        shown
+    })?;
+    if context.printer.format() == OutputFormat::Table {
+        context.printer.info("nothing was changed (--dry-run)");
+    }
+    Ok(Outcome::Success)
+}
+
+/// Says which instance it was about, where the message does not.
+pub(crate) fn failed(error: CommandError, instance: &str) -> CommandError {
+    let message = error.to_string();
+    if message.contains(instance) || error.kind() == ErrorKind::BrokenPipe {
+        return error;
+    }
+    let mut outer = CommandError::new(
+        error.kind(),
+        format!("`{instance}` was not deployed: {message}"),
+    );
+    for cause in error.causes() {
+        outer = outer.caused_by(cause);
+    }
+    for hint in error.hints() {
+        outer = outer.hint(hint.clone());
+    }
+    outer
+}

@@ -1,0 +1,94 @@
+//! `ioc diff`: what a deploy would change, by resource and field.
+
+use serde::Serialize;
+
+use crate::cli::render::DiffArgs;
+use crate::commands::desired::desired;
+use crate::commands::{Context, Outcome};
+use crate::fleet::backend;
+use crate::fleet::manifest;
+use crate::fleet::plan::{self, Change, show};
+use crate::fleet::session::{Fleet, Subject};
+use crate::services::{self, ValueOverrides};
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+
+/// The differences of one instance.
+#[derive(Debug, Serialize)]
+struct Difference {
+    instance: String,
+    /// The revision that it is compared with.
+    revision: Option<u32>,
+    changes: Vec<Change>,
+}
+
+/// Compares what the services repository says with a revision of the release. Neither images nor the state of the
+/// engine play a part: `ioc deploy --dry-run` tells about those.
+///
+/// # Errors
+///
+/// Mistakes in charts or values, or a revision that does not exist.
+pub(crate) async fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Outcome> {
+    let selections = services::select(
+        &context.settings,
+        &args.instances,
+        args.beamline.beamline.as_deref(),
+        args.all,
+    )?;
+    let fleet = Fleet::connect(&context.settings).await?;
+    let overrides = ValueOverrides::from(&args.values);
+    let mut differences = Vec::new();
+    for selection in &selections {
+        backend::require_local(&selection.beamline)?;
+        let instance = selection.instance.name().to_owned();
+        let subject = Subject {
+            instance: instance.clone(),
+            namespace: selection.beamline.namespace.clone(),
+            beamline: selection.beamline.name.clone(),
+        };
+        let session = fleet.open(&subject, None)?;
+        let desired = desired(selection, &overrides, &session, context)?;
+        let record = match args.revision {
+            Some(revision) => Some(session.record(revision).ok_or_else(|| {
+                CommandError::not_found(format!("`{instance}` has no revision {revision}"))
+                    .hint(format!("`ioc history {instance}` lists them"))
+            })?),
+            None => session.deployed(),
+        };
+        let read = |text: &str| {
+            manifest::parse(text)
+                .map_err(|diagnostic| CommandError::from_diagnostic(ErrorKind::Input, *diagnostic))
+        };
+        let before = record.map(|record| read(&record.manifest)).transpose()?;
+        let changes = plan::changes(&before.unwrap_or_default(), &read(&desired.manifest)?);
+        differences.push(Difference {
+            instance,
+            revision: record.map(|record| record.version),
+            changes,
+        });
+    }
+    let is_different = differences.iter().any(|one| !one.changes.is_empty());
+    context.printer.emit_text(&differences, |differences| {
+        differences.iter().map(text).collect()
+    })?;
+    Ok(if args.exit_code && is_different {
+        Outcome::Negative
+    } else {
+        Outcome::Success
+    })
+}
+
+fn text(difference: &Difference) -> String {
+    let Difference {
+        instance,
+        revision,
+        changes,
+    } = difference;
+    let compared = match revision {
+        Some(revision) => format!("compared with revision {revision}"),
+        None => "not deployed yet".to_owned(),
+    };
+    if changes.is_empty() {
+        return format!("{instance}: no difference, {compared}\n");
+    }
+    format!("{instance}: {compared}\n{}", show::changes(changes))
+}

@@ -1,0 +1,112 @@
+//! `ioc history`: the revisions of an instance.
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::cli::deploy::HistoryArgs;
+use crate::commands::{Context, Outcome, acting};
+use crate::fleet::overview::{self, Wanted};
+use crate::fleet::release::record::DEPLOYED_BY;
+use crate::fleet::release::{Record, Status};
+use crate::fleet::store::Store;
+use crate::ui::error::{CommandError, CommandResult};
+use crate::ui::table::Table;
+
+/// One revision; the fields of `helm history -o json`, and who deployed it.
+#[derive(Debug, Serialize)]
+struct Revision {
+    revision: u32,
+    updated: String,
+    status: Status,
+    chart: String,
+    app_version: String,
+    description: String,
+    user: String,
+}
+
+/// Lists the revisions, oldest first, as Helm does. Needs no engine.
+///
+/// # Errors
+///
+/// An instance that is not deployed, or records that cannot be read.
+pub(crate) fn history(args: &HistoryArgs, context: &Context) -> CommandResult<Outcome> {
+    let store = Store::new(&context.settings.state);
+    let names = [args.instance.clone()];
+    let namespace = acting::namespace(&args.beamline, context)?;
+    let wanted = Wanted {
+        names: &names,
+        all: false,
+        namespace: namespace.as_deref(),
+    };
+    let found = overview::find(&store, wanted)?;
+    let subject = found
+        .first()
+        .ok_or_else(|| CommandError::not_found(format!("`{}` is not deployed", args.instance)))?;
+    let records = store
+        .release(&subject.namespace, &subject.instance)?
+        .history()?;
+    let revisions: Vec<Revision> = records.iter().map(revision).collect();
+    context.printer.emit(&revisions, |revisions| {
+        let mut table = Table::new([
+            "REVISION",
+            "UPDATED",
+            "STATUS",
+            "CHART",
+            "APP VERSION",
+            "BY",
+            "DESCRIPTION",
+        ]);
+        for (revision, record) in revisions.iter().zip(&records) {
+            table.row([
+                revision.revision.to_string(),
+                local_time(record),
+                revision.status.to_string(),
+                revision.chart.clone(),
+                revision.app_version.clone(),
+                revision.user.clone(),
+                revision.description.clone(),
+            ]);
+        }
+        table
+    })?;
+    if let Some(newest) = records.last()
+        && newest.info.status.is_pending()
+    {
+        context.printer.warning(format!(
+            "revision {} is {}: a command works on it, or was interrupted; the next one repairs it",
+            newest.version, newest.info.status
+        ));
+    }
+    Ok(Outcome::Success)
+}
+
+fn revision(record: &Record) -> Revision {
+    Revision {
+        revision: record.version,
+        updated: record
+            .info
+            .last_deployed
+            .map(|time| time.to_string())
+            .unwrap_or_default(),
+        status: record.info.status,
+        chart: record.chart_name(),
+        app_version: record.app_version().to_owned(),
+        description: record.info.description.clone(),
+        user: record
+            .annotation(DEPLOYED_BY)
+            .unwrap_or_default()
+            .to_owned(),
+    }
+}
+
+fn local_time(record: &Record) -> String {
+    record
+        .info
+        .last_deployed
+        .map(|time| {
+            time.to_zoned(TimeZone::system())
+                .strftime("%Y-%m-%d %H:%M:%S")
+                .to_string()
+        })
+        .unwrap_or_default()
+}

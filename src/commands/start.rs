@@ -1,0 +1,63 @@
+//! `ioc start`: instances that were stopped run again.
+
+use crate::cli::lifecycle::StartArgs;
+use crate::commands::acting::{self, Done, Steps};
+use crate::commands::{Context, Outcome};
+use crate::fleet::session::Fleet;
+use crate::ui::error::CommandResult;
+
+/// Starts instances.
+///
+/// # Errors
+///
+/// Instances that are not deployed, and IOCs that do not answer.
+pub(crate) async fn start(args: &StartArgs, context: &Context) -> CommandResult<Outcome> {
+    let printer = &context.printer;
+    let fleet = Fleet::connect(&context.settings).await?;
+    let subjects = acting::deployed(&fleet, &args.selection, context)?;
+    if args.act.dry_run {
+        for subject in &subjects {
+            printer.info(format!("{} would be started", subject.instance));
+        }
+        let planned: Vec<Done> = subjects
+            .iter()
+            .map(|subject| Done::new(&subject.instance, "planned"))
+            .collect();
+        acting::emit(&planned, printer)?;
+        return Ok(Outcome::Success);
+    }
+    let options = acting::options(&args.act, false, None);
+    let fleet = &fleet;
+    let name = |subject: &crate::fleet::session::Subject| subject.instance.clone();
+    acting::in_order(subjects, name, context, |subject| {
+        let options = options.clone();
+        async move {
+            let mut session = fleet.open(&subject, Some("starts"))?;
+            let steps = Steps::begin(printer, &subject.instance);
+            let result: CommandResult<_> = async {
+                let told = session.repair_if_needed(&steps).await?;
+                Ok((
+                    told,
+                    session.start(&options, &steps, &context.cancel).await?,
+                ))
+            }
+            .await;
+            steps.end();
+            let (told, answer) = result?;
+            if let Some(told) = told {
+                printer.warning(told);
+            }
+            acting::warn_of_duplicates(answer.as_ref(), printer);
+            printer.info(format!(
+                "{}: started, {}",
+                subject.instance,
+                acting::answered(answer.as_ref())
+            ));
+            Ok(Done {
+                answer,
+                ..Done::new(&subject.instance, "started")
+            })
+        }
+    })
+    .await
+}

@@ -1,0 +1,50 @@
+//! `ioc stop`: instances stay stopped until they are started.
+
+use crate::cli::lifecycle::StopArgs;
+use crate::commands::acting::{self, Done, Steps};
+use crate::commands::{Context, Outcome};
+use crate::fleet::session::Fleet;
+use crate::ui::error::CommandResult;
+
+/// Stops instances.
+///
+/// # Errors
+///
+/// Instances that are not deployed, and the engine's refusal.
+pub(crate) async fn stop(args: &StopArgs, context: &Context) -> CommandResult<Outcome> {
+    let printer = &context.printer;
+    let fleet = Fleet::connect(&context.settings).await?;
+    let subjects = acting::deployed(&fleet, &args.selection, context)?;
+    let names = acting::names(subjects.iter().map(|subject| subject.instance.as_str()));
+    if args.act.dry_run {
+        for subject in &subjects {
+            printer.info(format!("{} would be stopped", subject.instance));
+        }
+        let planned: Vec<Done> = subjects
+            .iter()
+            .map(|subject| Done::new(&subject.instance, "planned"))
+            .collect();
+        acting::emit(&planned, printer)?;
+        return Ok(Outcome::Success);
+    }
+    acting::ask(&args.act, printer, &format!("Stop {names}"))?;
+    let fleet = &fleet;
+    let name = |subject: &crate::fleet::session::Subject| subject.instance.clone();
+    acting::in_order(subjects, name, context, |subject| async move {
+        let mut session = fleet.open(&subject, Some("stops"))?;
+        let steps = Steps::begin(printer, &subject.instance);
+        let result: CommandResult<_> = async {
+            let told = session.repair_if_needed(&steps).await?;
+            Ok((told, session.stop(&steps).await?))
+        }
+        .await;
+        steps.end();
+        let (told, ()) = result?;
+        if let Some(told) = told {
+            printer.warning(told);
+        }
+        printer.info(format!("{}: stopped", subject.instance));
+        Ok(Done::new(&subject.instance, "stopped"))
+    })
+    .await
+}
