@@ -14,6 +14,7 @@ use crate::ui::table::Table;
 
 /// One revision; the fields of `helm history -o json`, and who deployed it.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of Helm")]
 struct Revision {
     revision: u32,
     updated: String,

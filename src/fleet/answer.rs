@@ -154,12 +154,11 @@ impl Waiting<'_> {
             if left.is_zero() {
                 return Err(self.too_late(timeout).await);
             }
-            let answer = match self.question {
-                Some(question) => self.ask(question, left.min(LOOK)).await,
-                None => {
-                    tokio::time::sleep(left.min(LOOK)).await;
-                    None
-                }
+            let answer = if let Some(question) = self.question {
+                self.ask(question, left.min(LOOK)).await
+            } else {
+                tokio::time::sleep(left.min(LOOK)).await;
+                None
             };
             let facts = self.look().await?;
             if let Some(answer) = answer {
@@ -245,12 +244,12 @@ impl Waiting<'_> {
         };
         let last = health::last_exit(&facts).unwrap_or_else(|| "unknown".to_owned());
         if facts.restarts >= MOST_ENDS {
-            let message = format!("`{name}` ends again and again, last with {last}");
+            let message = format!("`{name}` ends again and again (last exit: {last})");
             return Err(self.with_log(message).await);
         }
         match facts.process {
             Process::Exited | Process::Dead => Err(self
-                .with_log(format!("`{name}` has ended with {last}"))
+                .with_log(format!("`{name}` has ended (last exit: {last})"))
                 .await),
             Process::Created | Process::Running | Process::Paused | Process::Restarting => {
                 Ok(facts)
@@ -264,7 +263,7 @@ impl Waiting<'_> {
         let what = match (state, self.question) {
             (State::CrashLooping, _) => {
                 let last = health::last_exit(facts).unwrap_or_default();
-                format!("has ended with {last}, the engine starts it again")
+                format!("has ended (last exit: {last}), the engine starts it again")
             }
             (_, Some(question)) => format!("runs, no server answers for `{}` yet", question.pv),
             (State::Unhealthy, None) => "runs, its health check fails".to_owned(),

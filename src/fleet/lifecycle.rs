@@ -164,7 +164,7 @@ impl Session<'_> {
         let current = self.current().ok();
         if let Some(newest) = self.history.last_mut() {
             newest.info.status = Status::Uninstalling;
-            newest.info.description = "Deletion in progress (or silently failed)".to_owned();
+            "Deletion in progress (or silently failed)".clone_into(&mut newest.info.description);
             let newest = newest.clone();
             self.release.write(&newest)?;
         }

@@ -394,7 +394,7 @@ impl Session<'_> {
                 }
                 if is_it {
                     record.info.status = Status::Deployed;
-                    record.info.description = description.to_owned();
+                    description.clone_into(&mut record.info.description);
                 } else if record.info.status == Status::Deployed {
                     record.info.status = Status::Superseded;
                 } else {

@@ -8,7 +8,6 @@ use crate::context::repository;
 ///
 /// `None` means that the part is not there: under `CI=true` this panics instead, so that a check that was left
 /// out can never look like one that passed.
-
 pub(crate) fn part(script: &str, variable: &str) -> Option<String> {
     if let Some(value) = std::env::var(variable)
         .ok()

@@ -333,9 +333,9 @@ impl<'a> Local<'a> {
         let longest = grace.unwrap_or_default() + STOP_TIMEOUT;
         docker.set_timeout(longest);
         match docker.stop_container(&container.id, Some(options)).await {
-            Ok(()) => Ok(()),
+            Ok(())
             // 304: it had ended already
-            Err(bollard::errors::Error::DockerResponseServerError {
+            | Err(bollard::errors::Error::DockerResponseServerError {
                 status_code: 304 | 404,
                 ..
             }) => Ok(()),

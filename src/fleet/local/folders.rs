@@ -76,11 +76,10 @@ impl Folders {
         let first = pod.containers.first().map(&owner).unwrap_or_default();
         for (name, volume) in &pod.volumes {
             match volume {
-                Volume::Files(_) => {}
+                Volume::Files(_) | Volume::Empty { memory: true, .. } => {}
                 Volume::Claim { name, .. } => {
                     make_owned(&self.claims.join(name), with_group(first, pod))?;
                 }
-                Volume::Empty { memory: true, .. } => {}
                 Volume::Empty { .. } => {
                     let folder = self.generation.join("empty").join(name);
                     create_folder(&folder, 0o755)?;
@@ -194,11 +193,11 @@ fn make_owned(folder: &Path, owner: Owner) -> CommandResult<()> {
         }
         Err(error) => return Err(error.into()),
     }
-    let owned = owner
+    let given_away = owner
         .user
         .is_some_and(|user| std::os::unix::fs::chown(folder, Some(user), owner.group).is_ok());
     // the owner is known only to the image, or this user may not give files away: everybody may write
-    let mode = match (owned, owner.group) {
+    let mode = match (given_away, owner.group) {
         (true, Some(_)) => 0o2775,
         (true, None) => 0o755,
         (false, _) => 0o777,

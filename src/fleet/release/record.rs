@@ -139,6 +139,10 @@ pub struct Info {
 }
 
 /// Helm 3 writes an empty text for a time that is not set, Helm 4 leaves it out; both read the empty text.
+#[expect(
+    clippy::ref_option,
+    reason = "serde calls it with a reference to the field"
+)]
 fn text<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => serializer.collect_str(time),

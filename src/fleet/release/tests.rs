@@ -78,7 +78,8 @@ fn a_cut_short_operation_is_repaired_by_what_is_on_the_engine() {
 
 #[test]
 fn rollback_goes_to_the_last_revision_that_ran_before_the_current_one() {
-    let cases: &[(&[Status], Option<u32>, Result<u32, NoTarget>)] = &[
+    type Case<'a> = (&'a [Status], Option<u32>, Result<u32, NoTarget>);
+    let cases: &[Case<'_>] = &[
         (&[Superseded, Deployed], None, Ok(1)),
         (
             &[Superseded, Failed, Superseded, Failed, Deployed],
