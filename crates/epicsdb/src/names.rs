@@ -27,14 +27,14 @@ pub struct RecordSummary {
 pub struct AlarmCondition {
     /// The field that holds the severity, such as `HHSV` or `ZSV`.
     pub field: String,
-    /// The severity as written: `MINOR`, `MAJOR`, `INVALID`, or a number of the menu.
+    /// The severity: `MINOR`, `MAJOR` or `INVALID`; what is written if it is none of these.
     pub severity: String,
     /// The field that holds the limit, and its value if one is set (`HIHI`, `ZRST`, …).
     pub limit: Option<(String, Option<String>)>,
 }
 
 /// Severity fields, and the field with the limit or state text that belongs to each.
-const ALARM_FIELDS: [(&str, Option<&str>); 26] = [
+const ALARM_FIELDS: [(&str, Option<&str>); 28] = [
     ("HHSV", Some("HIHI")),
     ("HSV", Some("HIGH")),
     ("LSV", Some("LOW")),
@@ -59,28 +59,33 @@ const ALARM_FIELDS: [(&str, Option<&str>); 26] = [
     ("FTSV", Some("FTST")),
     ("FFSV", Some("FFST")),
     ("UNSV", None),
-    ("STSV", None),
+    ("BRSV", None),
     ("SIMS", Some("SIMM")),
+    ("DISS", Some("DISV")),
+    ("UDFS", None),
 ];
 
 impl RecordSummary {
     /// The conditions under which the record goes into alarm by its own fields: severities that
-    /// are set and not `NO_ALARM`. `STATE` severities and limits of other record types follow the
-    /// same names. Whether the record can be in alarm through a link is not known here.
+    /// set in a database and not `NO_ALARM`. Whether it can go into alarm through a link, by what
+    /// its device says, or by fields of record types outside base, is not known here.
     pub fn alarm_conditions(&self) -> Vec<AlarmCondition> {
         let mut conditions = Vec::new();
         for (field, limit) in ALARM_FIELDS {
             let Some(severity) = self.fields.get(field) else {
                 continue;
             };
-            if matches!(severity.trim(), "" | "0" | "NO_ALARM") {
-                continue;
-            }
+            let severity = match severity.trim() {
+                "" | "0" | "NO_ALARM" => continue,
+                "1" => "MINOR",
+                "2" => "MAJOR",
+                "3" => "INVALID",
+                other => other,
+            };
             let limit = limit.map(|name| (name.to_owned(), self.fields.get(name).cloned()));
-            let severity = severity.clone();
             conditions.push(AlarmCondition {
                 field: field.to_owned(),
-                severity,
+                severity: severity.to_owned(),
                 limit,
             });
         }
@@ -112,5 +117,43 @@ impl From<&Record> for RecordSummary {
             infos: texts(&record.infos),
             span: record.span.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn severities_that_are_set_make_conditions() {
+        let fields = [
+            ("ZSV", "0"),
+            ("OSV", "2"),
+            ("ONAM", "open"),
+            ("LSV", "MINOR"),
+            ("HSV", "NO_ALARM"),
+        ];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let summary = RecordSummary {
+            name: "X".into(),
+            record_type: "bi".into(),
+            aliases: Vec::new(),
+            fields: fields.into(),
+            infos: BTreeMap::new(),
+            span: Span::file("x.db"),
+        };
+        let conditions: Vec<_> = summary
+            .alarm_conditions()
+            .into_iter()
+            .map(|condition| (condition.field, condition.severity, condition.limit))
+            .collect();
+        let limit = |name: &str, value: Option<&str>| Some((name.into(), value.map(str::to_owned)));
+        assert_eq!(
+            conditions,
+            [
+                ("LSV".into(), "MINOR".into(), limit("LOW", None)),
+                ("OSV".into(), "MAJOR".into(), limit("ONAM", Some("open"))),
+            ]
+        );
     }
 }

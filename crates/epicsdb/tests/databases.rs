@@ -3,6 +3,8 @@
 //! `data/databases.jsonl`: one case per line; `verdict` is what `dbLoadRecords` and `iocBuild` of
 //! EPICS base did with `text` (`lost`: without a word, part of it was not read; `crashed`: the IOC ended with a signal, which is refused here),
 //! `records` what it had afterwards, `desc` the first DESC as the IOC dumps it.
+//!
+//! `record.py` in this folder records the answers anew.
 
 use std::collections::BTreeMap;
 

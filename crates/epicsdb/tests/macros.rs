@@ -4,6 +4,8 @@
 //! `output` and `length` what `macExpandString` made of `input` (1024 bytes of room, negative
 //! length for failure, `quiet` for `macSuppressWarning`). `endless` marks texts on which the
 //! library does not return.
+//!
+//! `record.py` in this folder records the answers anew.
 
 use epicsdb::macros::{Expander, MacroProblemKind, Macros, parse_definitions};
 use serde_json::Value;

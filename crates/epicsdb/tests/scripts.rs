@@ -4,6 +4,8 @@
 //! was called, `complained` says whether the shell printed an error, `silent` that it dropped
 //! something without a word (reported here as an error). In the environment were E=env, E2=t and
 //! Q=`a "b, c" d`; `sub.cmd` held `t sub $(M=none)`.
+//!
+//! `record.py` in this folder records the answers anew.
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,8 @@
 //! `data/substitutions.jsonl`: one case per line; every template was `[$(A=-)|$(B=-)|$(C=-)|$(P=-)]`,
 //! `output` is one line of it for each load, `refused` says that the program complained about the
 //! file.
+//!
+//! `record.py` in this folder records the answers anew.
 
 use epicsdb::Severity;
 use epicsdb::macros::{Environment, Expander, Macros};
