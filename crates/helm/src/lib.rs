@@ -1,1 +1,53 @@
-//! Helm charts without helm.
+//! Helm charts without helm: loading, values, Go templates, rendering, release records.
+//!
+//! What Helm 4.3.1 does with a chart (API version 2), byte for byte, without its binary and without
+//! a cluster:
+//!
+//! * [`Chart::load`] and [`Chart::load_archive`] read a folder or a `.tgz` with its dependencies;
+//! * [`Values`] merges values files and `--set` options;
+//! * [`render`] gives [`Rendered`]: the documents in installation order, hooks, notes; its
+//!   [`to_template_output`](Rendered::to_template_output) is what `helm template` prints;
+//! * [`RenderError`] tells file, line, column, the source line and the chain of templates;
+//! * [`release`] reads and writes Helm's release records;
+//! * [`Chart::package`] writes the archive that `helm package` writes;
+//! * [`yaml`] is YAML as Helm sees it, in both directions.
+//!
+//! A chart is loaded once and rendered many times, by several threads if need be; a [`ChartCache`]
+//! in the [`LoadOptions`] shares parsed templates and vendored charts between charts. Charts are
+//! hostile input: paths, links, sizes, recursion, output and steps are bounded ([`LoadLimits`],
+//! [`Limits`]).
+//!
+//! What it deliberately does not do: talk to a cluster (`lookup` finds nothing), to a registry or
+//! to a chart repository; API version 1; read the clock (the caller gives the time).
+#![expect(
+    clippy::single_match_else,
+    reason = "a match shows that both outcomes count"
+)]
+
+mod capabilities;
+mod chart;
+mod engine;
+mod functions;
+mod glob;
+mod go;
+mod limits;
+pub mod release;
+mod schema;
+mod semantic_version;
+mod template;
+mod values;
+pub mod yaml;
+
+pub use self::capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
+pub use self::chart::{
+    Chart, ChartCache, ChartError, Dependency, File, ImportValue, Link, LinkPolicy, LoadLimits,
+    LoadOptions, Lock, Maintainer, Metadata, Package,
+};
+pub use self::engine::{
+    Hook, HookEvent, Manifest, Release, ReleaseOptions, RenderError, Rendered, render,
+};
+pub use self::functions::{supported_functions, unsupported_functions};
+pub use self::limits::Limits;
+pub use self::schema::SchemaViolation;
+pub use self::template::error::Location;
+pub use self::values::{SetError, Values, ValuesError};

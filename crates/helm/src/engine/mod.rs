@@ -1,0 +1,172 @@
+//! Renders a chart: dependencies decided, values coalesced, templates executed, manifests sorted.
+
+mod active;
+mod coalesce;
+mod dependencies;
+mod dot;
+mod error;
+mod manifest;
+mod options;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use self::active::Active;
+pub use self::error::RenderError;
+pub use self::manifest::{Hook, HookEvent, Manifest, Rendered};
+pub use self::options::{Release, ReleaseOptions};
+use crate::capabilities::Capabilities;
+use crate::chart::{Chart, Template};
+use crate::go::text::Text;
+use crate::go::value::{Map, MapType, Value};
+use crate::limits::Limits;
+use crate::semantic_version::is_compatible;
+use crate::template::exec::{Evaluated, Runtime, execute, without_no_value};
+use crate::template::set::TemplateSet;
+use crate::yaml;
+
+/// Stack of the thread that renders: templates may include one another a thousand levels deep.
+const STACK_BYTES: usize = 256 * 1024 * 1024;
+
+/// Renders a chart for a release with the values given by the user.
+///
+/// # Errors
+/// When the chart cannot be installed, a dependency is missing, the values do not fit the schema, a
+/// template fails, or what a template wrote is not YAML.
+pub fn render(
+    chart: &Chart,
+    values: &yaml::Value,
+    options: &ReleaseOptions,
+    capabilities: &Capabilities,
+    limits: &Limits,
+) -> Result<Rendered, RenderError> {
+    std::thread::scope(|scope| {
+        let rendering = std::thread::Builder::new()
+            .name("render".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || {
+                render_here(chart, values, options, capabilities, limits)
+            })
+            .map_err(|error| RenderError::thread(&error))?;
+        rendering
+            .join()
+            .unwrap_or_else(|_| Err(RenderError::crashed()))
+    })
+}
+
+fn render_here(
+    chart: &Chart,
+    values: &yaml::Value,
+    options: &ReleaseOptions,
+    capabilities: &Capabilities,
+    limits: &Limits,
+) -> Result<Rendered, RenderError> {
+    check_installable(chart)?;
+    let user_values = match Value::from(values) {
+        Value::Map(map) => map,
+        _ => Map::new(BTreeMap::new()),
+    };
+    let mut warnings = chart.warnings().to_vec();
+    let mut active = Active::new(chart);
+    dependencies::process(&mut active, &user_values, &mut warnings)?;
+    let active = active;
+    let coalesced = coalesce::coalesce_values(&active, &user_values, &mut warnings)?;
+    let violations = dot::check_schemas(&active, &Value::Map(coalesced.clone()).to_plain());
+    if !violations.is_empty() {
+        return Err(RenderError::schema(violations));
+    }
+    let kube_version = &chart.metadata.kube_version;
+    let current = &capabilities.kube_version;
+    if !kube_version.is_empty() && !is_compatible(kube_version, &current.normalized) {
+        return Err(RenderError::message(format!(
+            "chart requires kubeVersion: {kube_version} which is incompatible with Kubernetes {}",
+            current.version
+        )));
+    }
+    // The merged values as they are before templates change them.
+    let merged = Value::Map(coalesced.clone()).to_plain();
+    let files = execute_all(&active, &coalesced, options, capabilities, limits)?;
+    manifest::assemble(chart, &active, files, merged, warnings)
+}
+
+fn check_installable(chart: &Chart) -> Result<(), RenderError> {
+    let kind = &chart.metadata.chart_type;
+    if !matches!(kind.as_str(), "" | "application") {
+        return Err(RenderError::message(format!(
+            "{kind} charts are not installable"
+        )));
+    }
+    let missing = chart.missing_dependencies();
+    if !missing.is_empty() {
+        return Err(RenderError::missing_dependencies(&missing));
+    }
+    Ok(())
+}
+
+/// A template with what it is given.
+struct Renderable<'c> {
+    template: &'c Template,
+    dot: Map,
+    base_path: String,
+}
+
+fn execute_all(
+    active: &Active<'_>,
+    values: &Map,
+    options: &ReleaseOptions,
+    capabilities: &Capabilities,
+    limits: &Limits,
+) -> Result<Vec<(Arc<str>, Text)>, RenderError> {
+    let mut renderables = BTreeMap::new();
+    let shared = dot::Shared::new(options, Rc::new(capabilities.clone()));
+    dot::collect(active, None, values, &shared, &mut renderables);
+    let mut names: Vec<&Arc<str>> = renderables.keys().collect();
+    // Deep paths first, so that what is defined nearer to the root comes later and wins.
+    names.sort_by(|one, other| {
+        let depth = |name: &str| name.matches('/').count();
+        (depth(other), other).cmp(&(depth(one), one))
+    });
+    let mut set = TemplateSet::default();
+    for &name in &names {
+        if let Some(renderable) = renderables.get(name) {
+            match renderable.template.parsed.as_ref() {
+                Ok(parsed) => set.add(name, parsed),
+                Err(error) => {
+                    let source = String::from_utf8_lossy(&renderable.template.file.data);
+                    return Err(RenderError::parse(name, error, &source));
+                }
+            }
+        }
+    }
+    let runtime = Runtime::new(*limits, options.now.clone());
+    let mut rendered = Vec::with_capacity(names.len());
+    for name in names {
+        let is_partial = name
+            .rsplit('/')
+            .next()
+            .is_some_and(|file| file.starts_with('_'));
+        let Some(renderable) = renderables.get(name).filter(|_| !is_partial) else {
+            continue;
+        };
+        let about = Map::typed(
+            BTreeMap::from([
+                (Text::from("Name"), Value::str(Arc::clone(name))),
+                (
+                    Text::from("BasePath"),
+                    Value::str(renderable.base_path.as_str()),
+                ),
+            ]),
+            MapType::Values,
+        );
+        renderable.dot.insert("Template", Value::Map(about));
+        let data = Evaluated::bare(Value::Map(renderable.dot.clone()));
+        let output = execute(&runtime, &set, &Text::Utf8(Arc::clone(name)), &data)
+            .map_err(|error| RenderError::execution(&error))?;
+        rendered.push((Arc::clone(name), without_no_value(Text::from_bytes(output))));
+    }
+    Ok(rendered)
+}
+
+#[cfg(test)]
+mod tests;

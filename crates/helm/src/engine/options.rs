@@ -1,0 +1,34 @@
+//! The release that a chart is rendered for.
+
+use jiff::Zoned;
+
+/// Which release is rendered, and when.
+#[derive(Debug, Clone)]
+pub struct ReleaseOptions {
+    /// `.Release.Name`
+    pub name: String,
+    /// `.Release.Namespace`
+    pub namespace: String,
+    /// `.Release.Revision`, from 1.
+    pub revision: i64,
+    /// `.Release.IsUpgrade`; an install otherwise.
+    pub is_upgrade: bool,
+    /// The moment that `now` gives, and the time zone of `date`.
+    pub now: Zoned,
+}
+
+/// Another name for [`ReleaseOptions`].
+pub type Release = ReleaseOptions;
+
+impl ReleaseOptions {
+    /// The first revision of a release.
+    pub fn install(name: &str, namespace: &str, now: Zoned) -> Self {
+        Self {
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+            revision: 1,
+            is_upgrade: false,
+            now,
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Sprig: regular expressions. Go's RE2 syntax and the `regex` crate's agree but for details, which
+//! are translated here.
+
+use std::fmt::Write as _;
+
+use regex::Regex;
+
+use super::arguments::{int, string};
+use super::strings::invalid;
+use super::{Called, Function, Type, function};
+use crate::go::value::Value;
+use crate::template::error::ExecError;
+use crate::template::exec::State;
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    function("regexMatch", &[Type::Str, Type::Str], |_, a| {
+        Ok(Value::Bool(
+            compile(&string(a, 0)).is_ok_and(|regex| regex.is_match(&string(a, 1))),
+        ))
+    }),
+    function("mustRegexMatch", &[Type::Str, Type::Str], |_, a| {
+        Ok(Value::Bool(compile(&string(a, 0))?.is_match(&string(a, 1))))
+    }),
+    function("regexFind", &[Type::Str, Type::Str], |_, a| find(a, true)),
+    function("mustRegexFind", &[Type::Str, Type::Str], |_, a| {
+        find(a, false)
+    }),
+    function(
+        "regexFindAll",
+        &[Type::Str, Type::Str, Type::Int],
+        |_, a| find_all(a, true),
+    ),
+    function(
+        "mustRegexFindAll",
+        &[Type::Str, Type::Str, Type::Int],
+        |_, a| find_all(a, false),
+    ),
+    function(
+        "regexReplaceAll",
+        &[Type::Str, Type::Str, Type::Str],
+        |_, a| replace(a, true),
+    ),
+    function(
+        "mustRegexReplaceAll",
+        &[Type::Str, Type::Str, Type::Str],
+        |_, a| replace(a, false),
+    ),
+    function(
+        "regexReplaceAllLiteral",
+        &[Type::Str, Type::Str, Type::Str],
+        |_, a| replace_literal(a, true),
+    ),
+    function(
+        "mustRegexReplaceAllLiteral",
+        &[Type::Str, Type::Str, Type::Str],
+        |_, a| replace_literal(a, false),
+    ),
+    function("regexSplit", &[Type::Str, Type::Str, Type::Int], |_, a| {
+        split(a, true)
+    }),
+    function(
+        "mustRegexSplit",
+        &[Type::Str, Type::Str, Type::Int],
+        |_, a| split(a, false),
+    ),
+    function("regexQuoteMeta", &[Type::Str], quote_meta),
+];
+
+/// Compiles a pattern of Go.
+pub(super) fn compile(pattern: &str) -> Result<Regex, ExecError> {
+    let translated = translate(pattern);
+    Regex::new(&translated).map_err(|error| {
+        let why = match error {
+            regex::Error::CompiledTooBig(_) => "expression nests too deeply".to_owned(),
+            other => other
+                .to_string()
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+        };
+        invalid(format!("error parsing regexp: {why}: `{pattern}`"))
+    })
+}
+
+/// Functions without `must` panic on a bad pattern, which makes another message.
+fn compiled(pattern: &str, panics: bool) -> Result<Regex, ExecError> {
+    compile(pattern).map_err(|error| match error {
+        ExecError::Plain(message) if panics => {
+            invalid(format!("regexp: Compile(`{pattern}`): {message}"))
+        }
+        other => other,
+    })
+}
+
+/// In Go, `\d`, `\w`, `\s` and `\b` are ASCII, `\z` ends the text, `\Q…\E` quotes, and inside a
+/// class `[`, `&&`, `--` and `~~` are ordinary.
+fn translate(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let mut characters = pattern.chars().peekable();
+    let mut in_class = false;
+    let mut class_start = false;
+    while let Some(character) = characters.next() {
+        let at_class_start = std::mem::take(&mut class_start);
+        match character {
+            '\\' => {
+                let Some(escaped) = characters.next() else {
+                    out.push('\\');
+                    break;
+                };
+                match escaped {
+                    'd' if in_class => out.push_str("0-9"),
+                    'w' if in_class => out.push_str("0-9A-Za-z_"),
+                    's' if in_class => out.push_str("\\t\\n\\x0c\\r "),
+                    'd' => out.push_str("[0-9]"),
+                    'D' => out.push_str("[^0-9]"),
+                    'w' => out.push_str("[0-9A-Za-z_]"),
+                    'W' => out.push_str("[^0-9A-Za-z_]"),
+                    's' => out.push_str("[\\t\\n\\x0c\\r ]"),
+                    'S' => out.push_str("[^\\t\\n\\x0c\\r ]"),
+                    'b' if !in_class => out.push_str("(?-u:\\b)"),
+                    // Outside UTF-8 `\B` could split a character, so it is left Unicode-aware.
+                    'C' if !in_class => out.push_str("(?s:.)"),
+                    'Q' => quoted_run(&mut out, &mut characters),
+                    other => {
+                        out.push('\\');
+                        out.push(other);
+                    }
+                }
+            }
+            '[' if in_class && characters.peek() == Some(&':') => out.push('['),
+            '[' if in_class => out.push_str("\\["),
+            '[' => {
+                in_class = true;
+                class_start = true;
+                out.push('[');
+                if characters.peek() == Some(&'^') {
+                    out.push('^');
+                    characters.next();
+                }
+            }
+            ']' if in_class && at_class_start => out.push_str("\\]"),
+            ']' if in_class => {
+                in_class = false;
+                if out.ends_with(':') && out.rfind("[:").is_some_and(|at| !out[at..].contains(']'))
+                {
+                    // The end of a named class such as [:alpha:], not of the class around it.
+                    in_class = true;
+                }
+                out.push(']');
+            }
+            '&' | '~' if in_class => {
+                out.push('\\');
+                out.push(character);
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn quoted_run(out: &mut String, characters: &mut std::iter::Peekable<std::str::Chars>) {
+    while let Some(character) = characters.next() {
+        if character == '\\' && characters.peek() == Some(&'E') {
+            characters.next();
+            return;
+        }
+        out.push_str(&regex::escape(character.encode_utf8(&mut [0; 4])));
+    }
+}
+
+fn find(arguments: &[Value], panics: bool) -> Called {
+    let regex = compiled(&string(arguments, 0), panics)?;
+    let text = string(arguments, 1);
+    Ok(Value::str(
+        regex.find(&text).map_or("", |found| found.as_str()),
+    ))
+}
+
+fn most(arguments: &[Value], at: usize) -> usize {
+    usize::try_from(int(arguments, at)).unwrap_or(usize::MAX)
+}
+
+fn find_all(arguments: &[Value], panics: bool) -> Called {
+    let regex = compiled(&string(arguments, 0), panics)?;
+    let text = string(arguments, 1);
+    let found: Vec<&str> = regex
+        .find_iter(&text)
+        .take(most(arguments, 2))
+        .map(|found| found.as_str())
+        .collect();
+    Ok(Value::strings(found))
+}
+
+fn replace(arguments: &[Value], panics: bool) -> Called {
+    let regex = compiled(&string(arguments, 0), panics)?;
+    let text = string(arguments, 1);
+    let replacement = go_template(&string(arguments, 2));
+    Ok(Value::str(regex.replace_all(&text, replacement.as_str())))
+}
+
+/// `$name` takes the longest name in both; a `$` that begins no name is dropped here and kept by
+/// Go, so it is doubled.
+fn go_template(replacement: &str) -> String {
+    let mut out = String::with_capacity(replacement.len());
+    let mut rest = replacement;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            out.push_str("$$");
+            rest = after;
+        } else if let Some((name, after)) = rest
+            .strip_prefix('{')
+            .and_then(|braced| braced.split_once('}'))
+            && is_name(name)
+        {
+            let _ = write!(out, "${{{name}}}");
+            rest = after;
+        } else {
+            let length = rest
+                .find(|c: char| !(c == '_' || c.is_alphanumeric()))
+                .unwrap_or(rest.len());
+            if length == 0 {
+                out.push_str("$$");
+            } else {
+                let _ = write!(out, "${{{}}}", &rest[..length]);
+                rest = &rest[length..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c == '_' || c.is_alphanumeric())
+}
+
+fn replace_literal(arguments: &[Value], panics: bool) -> Called {
+    let regex = compiled(&string(arguments, 0), panics)?;
+    let text = string(arguments, 1);
+    let literal = string(arguments, 2);
+    Ok(Value::str(
+        regex.replace_all(&text, regex::NoExpand(&literal)),
+    ))
+}
+
+fn split(arguments: &[Value], panics: bool) -> Called {
+    let regex = compiled(&string(arguments, 0), panics)?;
+    let text = string(arguments, 1);
+    let limit = int(arguments, 2);
+    if limit == 0 {
+        return Ok(Value::strings(Vec::<&str>::new()));
+    }
+    if !string(arguments, 0).is_empty() && text.is_empty() {
+        return Ok(Value::strings([""]));
+    }
+    let most = most(arguments, 2);
+    let mut parts = Vec::new();
+    let (mut from, mut end) = (0, 0);
+    for found in regex.find_iter(&text) {
+        if limit > 0 && parts.len() + 1 == most {
+            break;
+        }
+        end = found.start();
+        if found.end() != 0 {
+            parts.push(&text[from..end]);
+        }
+        from = found.end();
+    }
+    if end != text.len() {
+        parts.push(&text[from..]);
+    }
+    Ok(Value::strings(parts))
+}
+
+fn quote_meta(_: &mut State<'_>, arguments: &[Value]) -> Called {
+    let text = string(arguments, 0);
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if "\\.+*?()|[]{}^$".contains(character) {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    Ok(Value::str(out))
+}

@@ -1,0 +1,70 @@
+//! What is wrong with a YAML text, and where.
+
+/// A text that is not the YAML that Helm reads.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", self.place())]
+pub struct YamlError {
+    /// Line of the problem, counted from 1; 0 when it has no place.
+    pub line: usize,
+    /// Column of the problem in characters, counted from 1; 0 when it has no place.
+    pub column: usize,
+    /// What is wrong, in the words of Helm's parser.
+    pub message: String,
+    /// The line that Helm's own message names. Its parser counts from 0 in some of its messages.
+    helm_line: usize,
+}
+
+impl YamlError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            line: 0,
+            column: 0,
+            message: message.into(),
+            helm_line: 0,
+        }
+    }
+
+    pub(crate) fn at(mark: Mark, helm_line: usize, message: impl Into<String>) -> Self {
+        Self {
+            line: mark.line as usize + 1,
+            column: mark.column as usize + 1,
+            message: message.into(),
+            helm_line,
+        }
+    }
+
+    /// The message as Helm's own parser words it (`yaml: line 3: …`).
+    pub fn helm_text(&self) -> String {
+        if self.message.starts_with("json: ") || self.message.starts_with("unsupported map key") {
+            return self.message.clone();
+        }
+        match self.helm_line {
+            0 => format!("yaml: {}", self.message),
+            line => format!("yaml: line {line}: {}", self.message),
+        }
+    }
+
+    /// The same with its line moved by so many lines.
+    pub(crate) fn moved(mut self, lines: usize) -> Self {
+        if self.line > 0 {
+            self.line += lines;
+        }
+        self
+    }
+
+    fn place(&self) -> String {
+        match self.line {
+            0 => String::new(),
+            line => format!("line {line}, column {}: ", self.column),
+        }
+    }
+}
+
+/// A place in a text, counted from 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// Characters before this place.
+    pub(crate) index: u32,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}

@@ -1,0 +1,3 @@
+dbLoadRecords("a.db")
+  indented
+
