@@ -154,7 +154,7 @@ def record_databases(case, folder, _):
     (folder / "x.db").write_bytes(case["text"].encode())
     done = run(folder, "load", "records", "x.db", case["macros"])
     status = done and re.search(r"STATUS (-?\d+)\n(.*)END", done[1], re.S)
-    for key in ("records", "desc", "warned"):
+    for key in ("records", "desc"):
         case.pop(key, None)
     if not status:
         return {**case, "verdict": "crashed"}
@@ -166,7 +166,7 @@ def record_databases(case, folder, _):
     else:
         # That a part was lost without a word is a judgement, and stays.
         verdict = "lost" if case.get("verdict") == "lost" else "accepted"
-    case = {**case, "verdict": verdict, "warned": "WARNING" in errors}
+    case = {**case, "verdict": verdict}
     if verdict in ("accepted", "link refused"):
         text = r'"((?:[^"\\]|\\.)*)"'
         records = re.findall(rf"^g?record\((\w+),{text}\)", status[2], re.M)
