@@ -7,6 +7,7 @@ mod item;
 mod lexer;
 mod msi;
 mod parser;
+mod token;
 
 pub(crate) use item::{FieldDefinition, RecordTypeItem};
 pub(crate) use item::{FieldItem, Item, RecordItem, Text, Value, ValueKind};

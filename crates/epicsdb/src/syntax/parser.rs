@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::item::{
     FieldDefinition, FieldItem, InfoItem, Item, RecordItem, RecordTypeItem, Text, Value, ValueKind,
 };
-use super::lexer::{Lexer, Mode, Spanned, Token, translate_escapes};
+use super::lexer::{Lexer, Mode, Spanned};
+use super::token::{Token, translate_escapes};
 use crate::diagnostic::Findings;
 use crate::files::{Lookup, Search};
 use crate::macros::{Environment, Expander, Macros};
