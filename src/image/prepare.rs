@@ -322,7 +322,8 @@ fn labels(parts: &Parts<'_>, target: Target, inputs: &Inputs) -> BTreeMap<String
         .definition()
         .is_some_and(|definition| definition.application.is_some())
     {
-        set("ioc.console", "console".to_owned());
+        // `ioc attach` shows earlier lines from the log, with or without a console program
+        set("ioc.console", "console --last 0".to_owned());
     }
     for module in Versions::new(layer, parts.identities).modules {
         set(&format!("{MODULE_LABEL}{}", module.name), module.summary());

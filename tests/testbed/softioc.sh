@@ -14,6 +14,12 @@ home=$(cd "$(dirname "$0")/../.." && pwd)/.cache/testbed/softioc
 packages='epicscorelibs==7.0.10.99.0.2 caproto==1.3.0 pyepics==3.5.10'
 stamp="$home/installed"
 
+# where the C soft IOC is, and the record definitions of the same EPICS base
+print_environment() {
+    echo "SOFTIOC_PYTHON=$home/bin/python"
+    echo "EPICS_DBD=$(echo "$home"/lib/python3*/site-packages/epicscorelibs/dbd)"
+}
+
 is_installed() {
     [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$packages" ]
 }
@@ -33,14 +39,14 @@ up)
         "$home/bin/python" -m pip install --quiet --disable-pip-version-check $packages >&2
         printf '%s\n' "$packages" >"$stamp"
     fi
-    echo "SOFTIOC_PYTHON=$home/bin/python"
+    print_environment
     ;;
 env)
     if ! is_installed; then
         echo "softioc.sh: not installed; run \`tests/testbed/softioc.sh up\`" >&2
         exit 1
     fi
-    echo "SOFTIOC_PYTHON=$home/bin/python"
+    print_environment
     ;;
 down)
     rm -rf "$home"

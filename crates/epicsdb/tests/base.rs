@@ -14,10 +14,26 @@ impl Files for Folder {
     }
 }
 
+/// The dbd folder of an EPICS base 7; `tests/testbed/softioc.sh` installs one.
+fn dbd_folder() -> Option<String> {
+    let folder = std::env::var("EPICS_DBD")
+        .ok()
+        .filter(|folder| !folder.is_empty());
+    if folder.is_none() {
+        assert!(
+            std::env::var("CI").is_err(),
+            "EPICS_DBD is not set; run `tests/testbed/softioc.sh up` and export what it prints"
+        );
+        eprintln!("NOT CHECKED: EPICS_DBD is missing; run `tests/testbed/softioc.sh up`");
+    }
+    folder
+}
+
 #[test]
-#[ignore = "set EPICS_DBD to the dbd folder of an EPICS base 7"]
 fn all_definitions_of_base_are_read() {
-    let folder = std::env::var("EPICS_DBD").expect("EPICS_DBD");
+    let Some(folder) = dbd_folder() else {
+        return;
+    };
     let mut files = 0;
     for entry in fs_err::read_dir(&folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
