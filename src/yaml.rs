@@ -123,11 +123,22 @@ fn diagnose(path: &Path, source: &str, error: &DeserializeError) -> Diagnostic {
         }
         DeserializeError::Unexpected { expected, .. } => {
             let expected = in_plain_words(expected);
-            Diagnostic::error(format!("{expected} was expected here"))
+            Diagnostic::error("a value of another kind belongs here")
                 .at(place)
                 .expected(format!("expected {expected}"))
         }
-        other => Diagnostic::error(without_place(&other.to_string())).at(place),
+        _ if source.trim().is_empty() => Diagnostic::error("the file is empty").in_file(path),
+        other => Diagnostic::error(sentence(&without_place(&other.to_string()))).at(place),
+    }
+}
+
+/// The library's sentences about its parser, where they tell a reader nothing.
+fn sentence(message: &str) -> String {
+    match message {
+        "expected end of mapping after enum variant value" => {
+            "only one of the keys that exclude each other may stand here".to_owned()
+        }
+        other => other.to_owned(),
     }
 }
 
@@ -212,7 +223,7 @@ mod tests {
     #[test]
     fn a_wrong_type_shows_the_line() {
         insta::assert_snapshot!(message("name: a\nmodules: 5\n"), @"
-        error: a list, as `[a, b]` or lines that begin with `- ` was expected here
+        error: a value of another kind belongs here
          --> image.yaml:2:10
           |
         2 | modules: 5
@@ -235,7 +246,7 @@ mod tests {
     #[test]
     fn broken_yaml_shows_the_line() {
         insta::assert_snapshot!(message("name: [a\nmodules: }\n"), @"
-        error: a single value, not a list or keys was expected here
+        error: a value of another kind belongs here
          --> image.yaml:1:7
           |
         1 | name: [a

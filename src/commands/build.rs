@@ -31,6 +31,8 @@ pub(crate) async fn build(args: &BuildArgs, context: &Context) -> CommandResult<
     } else {
         args.images.iter().map(String::as_str).collect()
     };
+    // What is wrong with the definitions is said before an engine is needed.
+    survey::resolve(&catalog, wanted.iter().copied())?;
     let engine = ImageEngine::new(Engine::connect(&context.settings).await?).await?;
     build_images(&catalog, &wanted, args, &engine, context).await
 }

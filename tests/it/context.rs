@@ -20,10 +20,6 @@ pub(crate) struct TestContext {
     words: Vec<(String, String)>,
 }
 
-#[expect(
-    dead_code,
-    reason = "some are for the end-to-end tests, which come with the verbs"
-)]
 impl TestContext {
     /// An empty project without `ioc.toml`.
     pub(crate) fn new() -> Self {
@@ -243,7 +239,6 @@ impl TestContext {
     }
 }
 
-#[expect(dead_code, reason = "for the end-to-end tests")]
 /// Replaces times, durations and identifiers by words, for snapshots of what the real parts print.
 pub(crate) fn without_times(text: &str) -> String {
     static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {

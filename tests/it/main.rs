@@ -15,11 +15,15 @@
 mod architecture;
 mod bad_input;
 mod console_program;
+#[expect(dead_code, reason = "the end-to-end tests follow")]
 mod context;
 mod documentation;
+#[expect(dead_code, reason = "the end-to-end tests follow")]
+mod engine;
 mod help;
 mod image_scripts;
 mod local_backend;
 mod new;
 mod sources;
 mod testbed;
+mod web;

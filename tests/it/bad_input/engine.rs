@@ -99,3 +99,37 @@ fn the_error_for_programs() {
     }
     "#);
 }
+
+#[test]
+fn a_socket_that_one_may_not_use() {
+    use std::os::unix::fs::PermissionsExt;
+    let context = TestContext::with_beamline();
+    let socket = context.root().join("no-engine.sock");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o000)).unwrap();
+    // Root may use everything: without its capabilities it is a user like others.
+    let ioc = context.command(&["logs", "t02-ea-ioc-01"]);
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--inh-caps=-all", "--bounding-set=-all", "--"]);
+        command.arg(ioc.get_program());
+        command
+    } else {
+        std::process::Command::new(ioc.get_program())
+    };
+    command
+        .args(ioc.get_args())
+        .current_dir(context.project())
+        .env_clear()
+        .envs(
+            ioc.get_envs()
+                .filter_map(|(key, value)| Some((key, value?))),
+        );
+    insta::assert_snapshot!(context.report(&command.output().unwrap()), @"
+    exit code: 6
+    ----- stderr -----
+    error: the container engine at `unix://[ROOT]/no-engine.sock` cannot be reached
+      cause: Permission denied (os error 13)
+    hint: you may not use this socket: join its group (`usermod -aG docker $USER`, then log in again), use sudo, or use your own rootless Podman
+    ");
+}

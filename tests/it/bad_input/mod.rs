@@ -7,5 +7,7 @@
 
 mod command_line;
 mod engine;
+mod images;
 mod new;
 mod project;
+mod sources;
