@@ -54,7 +54,7 @@ unit() {
 }
 
 integration() {
-    testbed helm softioc engine
+    testbed helm softioc engine modules
     cargo test --package ioc --test it --locked
 }
 
@@ -77,8 +77,8 @@ all)
     ;;
 lint | deny | unit | integration | soak) timed "$part" "$part" ;;
 testbed)
-    testbed helm softioc engine
-    for script in helm softioc engine; do "$bed/$script.sh" env; done
+    testbed helm softioc engine modules
+    for script in helm softioc engine modules; do "$bed/$script.sh" env; done
     ;;
 *)
     echo "usage: $0 [lint|deny|unit|integration|soak|testbed]" >&2

@@ -22,6 +22,8 @@ pub const INPUTS_LABEL: &str = "ioc.inputs";
 pub const IMAGE_LABEL: &str = "ioc.image";
 /// `developer` or `runtime`.
 pub const TARGET_LABEL: &str = "ioc.target";
+/// The program in the image that joins the IOC's terminal, see `docs/inside-the-image.md`.
+pub const CONSOLE_LABEL: &str = "ioc.console";
 /// Begins one label per module.
 pub const MODULE_LABEL: &str = "ioc.module.";
 
@@ -322,8 +324,8 @@ fn labels(parts: &Parts<'_>, target: Target, inputs: &Inputs) -> BTreeMap<String
         .definition()
         .is_some_and(|definition| definition.application.is_some())
     {
-        // `ioc attach` shows earlier lines from the log, with or without a console program
-        set("ioc.console", "console --last 0".to_owned());
+        // `ioc attach` shows earlier lines and holds keys back itself, with or without a console program
+        set(CONSOLE_LABEL, "console --plain".to_owned());
     }
     for module in Versions::new(layer, parts.identities).modules {
         set(&format!("{MODULE_LABEL}{}", module.name), module.summary());

@@ -24,6 +24,7 @@ mod help;
 mod image_scripts;
 mod local_backend;
 mod new;
+mod recipes;
 mod sources;
 mod testbed;
 mod web;

@@ -3,7 +3,7 @@
 # the recipes of generic-iocs/modules are built from them as they stand.
 #
 #   modules.sh up      make the repositories (idempotent)
-#   modules.sh env     print the rule for ioc.toml that leads the recipes to them
+#   modules.sh env     print MODULE_REPOSITORIES=…, the folder for a [[mirror]] rule of ioc.toml
 #   modules.sh down    remove them
 #
 # What they have in common with the real ones is what a recipe must cope with: names of dbd files and
@@ -241,7 +241,7 @@ case ${1:-} in
         ;;
     env)
         [ -e "$place/made-by" ] || { say "there are no repositories yet: \`$0 up\`"; exit 1; }
-        printf '[[mirror]]\nprefix = "https://github.com/"\nreplace = "file://%s/"\n' "$place"
+        echo "MODULE_REPOSITORIES=$place"
         ;;
     down) rm -rf "$place" "$place.lock" ;;
     *)
