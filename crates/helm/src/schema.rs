@@ -78,9 +78,27 @@ impl Schema {
                 violation(path, describe(&error))
             })
             .collect();
-        violations.sort_by(|one, other| one.path.cmp(&other.path));
+        violations.sort_by(report_order);
         violations
     }
+}
+
+/// The order of Helm's validator: what is missing in an object, then its properties, then those that
+/// it may not have.
+fn report_order(one: &SchemaViolation, other: &SchemaViolation) -> std::cmp::Ordering {
+    let forbids = |violation: &SchemaViolation| violation.message.ends_with("not allowed");
+    let common = one
+        .path
+        .iter()
+        .zip(&other.path)
+        .take_while(|(one, other)| one == other)
+        .count();
+    let at = |violation: &SchemaViolation| match violation.path.get(common) {
+        Some(part) => (1, part.clone()),
+        None if forbids(violation) => (2, String::new()),
+        None => (0, String::new()),
+    };
+    at(one).cmp(&at(other))
 }
 
 fn unescape(part: &str) -> String {

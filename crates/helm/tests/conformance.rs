@@ -65,7 +65,7 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 
 fn ours(case: &Case, folder: &Path) -> Outcome {
     let chart = Chart::load(&folder.join("chart"), &LoadOptions::default())
-        .map_err(|error| with_causes(&error))?;
+        .map_err(|error| error.helm_text())?;
     let mut release = ReleaseOptions::install("r", "default", jiff::Zoned::now());
     let mut capabilities = Capabilities::default();
     let mut values = Values::new();

@@ -90,6 +90,22 @@ impl ChartError {
         }
     }
 
+    /// The message in Helm's own words, for the errors that users of Helm know.
+    pub fn helm_text(&self) -> String {
+        match self {
+            Self::Yaml { file, source } => {
+                let document = if file == "values.yaml" {
+                    "cannot unmarshal yaml document: "
+                } else {
+                    ""
+                };
+                let why = source.helm_text();
+                format!("cannot load {file}: {document}error converting YAML to JSON: {why}")
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// What a person can do about it, where that is known.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {

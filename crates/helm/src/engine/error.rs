@@ -39,6 +39,12 @@ impl RenderError {
         Self::message("the renderer ended without a result; this is a fault of the program")
     }
 
+    pub(super) fn kube_version(text: String) -> Self {
+        let mut error = Self::message(text);
+        error.0.after_rendering = true;
+        error
+    }
+
     pub(super) fn missing_dependencies(names: &[&str]) -> Self {
         Self::message(format!(
             "an error occurred while checking for chart dependencies. You may need to run 'helm \

@@ -79,7 +79,7 @@ fn render_here(
     let kube_version = &chart.metadata.kube_version;
     let current = &capabilities.kube_version;
     if !kube_version.is_empty() && !is_compatible(kube_version, &current.normalized) {
-        return Err(RenderError::message(format!(
+        return Err(RenderError::kube_version(format!(
             "chart requires kubeVersion: {kube_version} which is incompatible with Kubernetes {}",
             current.version
         )));

@@ -3,7 +3,7 @@
 use super::arguments::{fail, map, text, value};
 use super::{Called, Function, Type, function, variadic};
 use crate::go::convert::to_text;
-use crate::go::value::{Entries, Value};
+use crate::go::value::{Entries, Map, MapType, Value};
 use crate::template::exec::State;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -118,6 +118,14 @@ fn conversion<T>(found: &Value, wanted: &str) -> Result<T, crate::template::erro
     ))
 }
 
+/// A map of exactly this type: `.Values` itself is of another.
+fn plain_map(value: &Value) -> Option<&Map> {
+    match value {
+        Value::Map(map) if map.element == MapType::Any => Some(map),
+        _ => None,
+    }
+}
+
 fn dig(_: &mut State<'_>, arguments: &[Value]) -> Called {
     let [keys @ .., default, root] = arguments else {
         return fail("dig needs at least three arguments");
@@ -125,7 +133,7 @@ fn dig(_: &mut State<'_>, arguments: &[Value]) -> Called {
     if keys.is_empty() {
         return fail("dig needs at least three arguments");
     }
-    let Value::Map(_) = root else {
+    let Some(_) = plain_map(root) else {
         return conversion(root, "map[string]interface {}");
     };
     let mut step = root.clone();
@@ -133,7 +141,7 @@ fn dig(_: &mut State<'_>, arguments: &[Value]) -> Called {
         let Value::Str(key) = key else {
             return conversion(key, "string");
         };
-        let Value::Map(map) = &step else {
+        let Some(map) = plain_map(&step) else {
             return conversion(&step, "map[string]interface {}");
         };
         let found = map.borrow().get(key.as_bytes()).cloned();

@@ -70,18 +70,35 @@ pub(super) const FUNCTIONS: &[Function] = &[
 pub(super) fn compile(pattern: &str) -> Result<Regex, ExecError> {
     let translated = translate(pattern);
     Regex::new(&translated).map_err(|error| {
-        let why = match error {
-            regex::Error::CompiledTooBig(_) => "expression nests too deeply".to_owned(),
-            other => other
-                .to_string()
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
-        };
-        invalid(format!("error parsing regexp: {why}: `{pattern}`"))
+        let (why, part) = go_words(&error.to_string(), pattern);
+        invalid(format!("error parsing regexp: {why}: `{part}`"))
     })
+}
+
+/// What Go says of the mistakes that are made most, and the part of the pattern that it shows.
+fn go_words<'p>(error: &str, pattern: &'p str) -> (&'static str, &'p str) {
+    let from = |mark: char| pattern.find(mark).map_or(pattern, |at| &pattern[at..]);
+    if error.contains("unclosed group") {
+        ("missing closing )", pattern)
+    } else if error.contains("unopened group") {
+        ("unexpected )", pattern)
+    } else if error.contains("unclosed character class") {
+        ("missing closing ]", from('['))
+    } else if error.contains("repetition operator missing expression") {
+        let at = pattern.find(['*', '+', '?']).unwrap_or(0);
+        (
+            "missing argument to repetition operator",
+            pattern.get(at..=at).unwrap_or(pattern),
+        )
+    } else if error.contains("unrecognized escape sequence") {
+        ("invalid escape sequence", from('\\'))
+    } else if error.contains("invalid character class range") {
+        ("invalid character class range", pattern)
+    } else if error.contains("exceeds size limit") {
+        ("expression nests too deeply", pattern)
+    } else {
+        ("invalid or unsupported syntax", pattern)
+    }
 }
 
 /// Functions without `must` panic on a bad pattern, which makes another message.

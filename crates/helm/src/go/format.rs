@@ -420,7 +420,13 @@ impl<'o> Formatter<'o> {
         let text = match object {
             Object::Time(time) => crate::functions::dates::to_text(time),
             Object::Version(version) => version.to_string(),
-            Object::KubeVersion(all) => all.kube_version.normalized.clone(),
+            Object::KubeVersion(all) => {
+                let kube = &all.kube_version;
+                format!(
+                    "{{{} {} {} {}}}",
+                    kube.version, kube.normalized, kube.major, kube.minor
+                )
+            }
             Object::Files(files) => {
                 self.out.extend_from_slice(b"map[");
                 for (position, (name, data)) in files.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::go::format::to_text;
+use crate::go::format::{sprintf, to_text};
 use crate::go::objects::Object;
 use crate::go::value::{Kind, Value};
 
@@ -83,16 +83,17 @@ fn equal(one: &Value, other: &Value) -> Result<bool, String> {
         _ if one.kind() != other.kind() => {
             return Err(format!(
                 "non-comparable types {}: {}, {}: {}",
-                to_text(one).lossy(),
+                sprintf(b"%s", std::slice::from_ref(one)).lossy(),
                 type_of(one),
                 type_of(other),
                 to_text(other).lossy()
             ));
         }
         _ if matches!(one.kind(), Kind::Map | Kind::Slice) => {
+            let shown = sprintf(b"%s", std::slice::from_ref(other));
             return Err(format!(
                 "non-comparable type {}: {}",
-                to_text(other).lossy(),
+                shown.lossy(),
                 type_of(other)
             ));
         }

@@ -10,6 +10,7 @@ use super::set::{Entry, TemplateSet};
 use crate::functions::Function;
 use crate::functions::random::Random;
 use crate::go::format::print_value;
+use crate::go::objects::Object;
 use crate::go::quote::quote;
 use crate::go::text::Text;
 use crate::go::value::{Element, IntType, MapType, Value};
@@ -260,6 +261,10 @@ impl<'t> State<'t> {
         match value {
             Value::Nil => self.write(out, b"<no value>"),
             Value::Str(text) => self.write(out, text.as_bytes()),
+            // Its text belongs to a pointer; only an action of a template has one.
+            Value::Object(Object::KubeVersion(all)) => {
+                self.write(out, all.kube_version.normalized.as_bytes())
+            }
             _ => {
                 let mut printed = Vec::new();
                 print_value(&mut printed, value);

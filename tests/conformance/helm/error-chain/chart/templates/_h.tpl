@@ -1,0 +1,2 @@
+{{ define "x" }}
+ {{ include "y" .Values }}{{ end }}{{ define "y" }}{{ .a.b.c }}{{ end }}

@@ -1,0 +1,7 @@
+{{- define "ioc-instance" -}}
+{{ include "ioc-configmap" . }}
+---
+{{ include "ioc-statefulset" . }}
+---
+{{ include "ioc-service" . }}
+{{- end -}}
