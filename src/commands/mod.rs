@@ -3,6 +3,7 @@
 pub mod acting;
 pub mod attach;
 pub mod build;
+pub mod check;
 pub mod completion;
 pub mod delete;
 pub mod deploy;
@@ -15,6 +16,7 @@ pub mod logs;
 pub mod new_beamline;
 pub mod new_instance;
 pub mod ps;
+pub mod render;
 pub mod restart;
 pub mod rollback;
 pub mod start;
@@ -137,8 +139,8 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
         Verb::Import(args) => match args.what {
             ImportWhat::Recipe(_args) => missing(context, "import recipe"),
         },
-        Verb::Check(_args) => missing(context, "check"),
-        Verb::Render(_args) => missing(context, "render"),
+        Verb::Check(args) => check::check(&args, context).await,
+        Verb::Render(args) => render::render(&args, context),
         Verb::Diff(args) => diff::diff(&args, context).await,
         Verb::Deploy(args) => deploy::deploy(&args, context).await,
         Verb::Rollback(args) => rollback::rollback(&args, context).await,

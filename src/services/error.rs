@@ -38,6 +38,17 @@ pub enum ServicesError {
     Findings(Vec<Diagnostic>),
 }
 
+impl ServicesError {
+    /// The error as findings, for a check that goes on after it.
+    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
+        match self {
+            Self::Findings(findings) => findings,
+            Self::Read(source) => vec![Diagnostic::error(source.to_string())],
+            other => vec![Diagnostic::error(other.to_string())],
+        }
+    }
+}
+
 impl From<Diagnostic> for ServicesError {
     fn from(diagnostic: Diagnostic) -> Self {
         Self::Findings(vec![diagnostic])

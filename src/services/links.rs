@@ -6,6 +6,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
+use crate::services::error::ServicesError;
 use crate::services::repository::Instance;
 
 /// Deepest folder below an instance that is looked into; charts have about five levels.
@@ -14,11 +15,49 @@ const DEEPEST: usize = 24;
 /// Most entries below an instance that are looked at.
 const MOST_ENTRIES: usize = 20_000;
 
+/// The real path of the repository, which links must not leave.
+///
+/// # Errors
+///
+/// The folder cannot be read.
+pub fn root(instance: &Instance) -> Result<PathBuf, ServicesError> {
+    let root = instance.repository();
+    let root = if root.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        root
+    };
+    Ok(fs_err::canonicalize(root)?)
+}
+
+/// Refuses a file that a link makes one from outside of the repository.
+///
+/// # Errors
+///
+/// The finding, or why the file cannot be read.
+pub fn stays_inside(instance: &Instance, path: &Path) -> Result<(), ServicesError> {
+    let target = fs_err::canonicalize(path)?;
+    if target.starts_with(root(instance)?) {
+        return Ok(());
+    }
+    Err(outside(path, &target).into())
+}
+
+/// A link that leaves the repository.
+pub(super) fn outside(link: &Path, target: &Path) -> Diagnostic {
+    Diagnostic::error(format!(
+        "the symbolic link to `{}` leaves the services repository",
+        target.display()
+    ))
+    .in_file(link)
+    .hint("copy the file into the services repository")
+}
+
 /// The links of an instance that cannot be followed or lead out of the repository, each as an error.
 pub fn findings(instance: &Instance) -> Vec<Diagnostic> {
-    let root = match fs_err::canonicalize(instance.repository()) {
+    let root = match root(instance) {
         Ok(root) => root,
-        Err(error) => return vec![Diagnostic::error(error.to_string())],
+        Err(error) => return error.into_diagnostics(),
     };
     let mut walk = Walk {
         root,

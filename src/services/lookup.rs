@@ -1,5 +1,7 @@
 //! From the instance names of a command line to instances: which beamline of `ioc.toml` has them.
 
+use std::path::{Path, PathBuf};
+
 use crate::services::error::unknown_instance;
 use crate::services::repository::{Instance, Repository};
 use crate::settings::{Beamline, Settings};
@@ -38,7 +40,7 @@ pub fn select(
         .into_iter()
         .map(|beamline| Opened {
             beamline,
-            repository: Repository::open(&beamline.repository).map_err(CommandError::from),
+            repository: Repository::open(&shown(&beamline.repository)).map_err(CommandError::from),
         })
         .collect();
     if all {
@@ -55,6 +57,16 @@ pub fn select(
         }
     }
     Ok(selections)
+}
+
+/// A folder as seen from where the user is, so that places in messages are short and can be opened.
+pub fn shown(folder: &Path) -> PathBuf {
+    let current = std::env::current_dir().unwrap_or_default();
+    match folder.strip_prefix(&current) {
+        Ok(inside) if inside.as_os_str().is_empty() => PathBuf::from("."),
+        Ok(inside) => inside.to_path_buf(),
+        Err(_) => folder.to_path_buf(),
+    }
 }
 
 /// A beamline and its services repository, or why that cannot be read.

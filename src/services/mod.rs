@@ -5,6 +5,7 @@
 //! asks neither a container engine nor a registry; only [`version`] starts a program, `git`.
 
 pub mod error;
+mod explain;
 pub mod library;
 pub mod links;
 pub mod lookup;
@@ -12,13 +13,18 @@ pub mod name;
 pub mod render;
 pub mod repository;
 pub mod scaffold;
+pub mod schema;
 pub mod version;
 
 use crate::settings::Settings;
 
 pub use self::error::ServicesError;
+pub use self::explain::template_path;
 pub use self::lookup::{Selection, select};
-pub use self::render::{ReleaseFacts, ValueOverrides};
+pub use self::render::{
+    ReleaseFacts, RenderedInstance, ValueOverrides, load_chart, render_all, render_chart,
+    render_instance,
+};
 pub use self::repository::{Instance, Repository};
 pub use self::version::Version;
 

@@ -1,8 +1,28 @@
 //! An instance becomes manifests: its chart, its values, the facts of the release.
+//!
+//! What comes out is what `helm template NAME services/NAME --values services/values.yaml --values
+//! services/NAME/values.yaml` prints. What goes wrong becomes findings with the place in the file that the
+//! user can edit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use helm::yaml::Value;
+use helm::{
+    Capabilities, Chart, Limits, LinkPolicy, LoadOptions, ReleaseOptions, Rendered, Values,
+    ValuesError,
+};
 
 use crate::cli::render::ValueArgs;
+use crate::diagnostic::{Diagnostic, Place};
+use crate::services::error::ServicesError;
+use crate::services::repository::Instance;
+use crate::services::version::Version;
+use crate::services::{explain, links};
+use crate::text;
+
+/// Largest values file that is read, in bytes.
+const LARGEST_VALUES: usize = 4 * 1024 * 1024;
 
 /// Values that override those of the services repository, weakest first: files in order, then each kind
 /// of `--set` in the order of Helm (`--set-json`, `--set`, `--set-string`).
@@ -40,4 +60,190 @@ pub struct ReleaseFacts {
     pub revision: u32,
     /// Whether an earlier revision exists.
     pub is_upgrade: bool,
+}
+
+impl ReleaseFacts {
+    /// The first revision of an instance.
+    pub fn install(instance: &Instance, namespace: &str) -> Self {
+        Self {
+            name: instance.name().to_owned(),
+            namespace: namespace.to_owned(),
+            revision: 1,
+            is_upgrade: false,
+        }
+    }
+}
+
+/// An instance as it is to be deployed.
+#[derive(Debug, Clone)]
+pub struct RenderedInstance {
+    /// The manifests, and the merged values that they were rendered from.
+    pub rendered: Rendered,
+    /// The chart, for the release record.
+    pub chart: Arc<Chart>,
+    /// The values that were given: those of the repository and the overrides, without defaults of charts.
+    pub values: Value,
+    instance: Instance,
+}
+
+impl RenderedInstance {
+    /// What `Chart.yaml` says.
+    pub fn metadata(&self) -> &helm::Metadata {
+        self.chart.metadata()
+    }
+
+    /// The instance that it was rendered from.
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// Commit and state of the working copy, which becomes the app version of the release record; asks `git`
+    /// the first time.
+    pub fn version(&self) -> &Version {
+        self.instance.version()
+    }
+}
+
+/// Renders an instance.
+///
+/// # Errors
+///
+/// [`ServicesError::Findings`] with the places of what is wrong in values, chart and templates.
+pub fn render_instance(
+    instance: &Instance,
+    overrides: &ValueOverrides,
+    release: &ReleaseFacts,
+) -> Result<RenderedInstance, ServicesError> {
+    render_chart(instance, load_chart(instance)?, overrides, release)
+}
+
+/// Renders an instance whose chart is loaded already.
+///
+/// # Errors
+///
+/// As [`render_instance`].
+pub fn render_chart(
+    instance: &Instance,
+    chart: Chart,
+    overrides: &ValueOverrides,
+    release: &ReleaseFacts,
+) -> Result<RenderedInstance, ServicesError> {
+    let values = values(instance, overrides)?;
+    let options = ReleaseOptions {
+        name: release.name.clone(),
+        namespace: release.namespace.clone(),
+        revision: i64::from(release.revision),
+        is_upgrade: release.is_upgrade,
+        now: jiff::Zoned::now(),
+    };
+    let rendered = helm::render(
+        &chart,
+        &values,
+        &options,
+        &Capabilities::default(),
+        &Limits::default(),
+    )
+    .map_err(|error| explain::render(&error, instance, &chart, &values, overrides))?;
+    Ok(RenderedInstance {
+        rendered,
+        chart: Arc::new(chart),
+        values,
+        instance: instance.clone(),
+    })
+}
+
+/// Loads the chart of an instance; parts that instances share are parsed once for the repository.
+///
+/// # Errors
+///
+/// As [`render_instance`].
+pub fn load_chart(instance: &Instance) -> Result<Chart, ServicesError> {
+    let options = LoadOptions {
+        links: LinkPolicy::Within(links::root(instance)?),
+        cache: instance.chart_cache(),
+        follow_file_dependencies: true,
+        ..LoadOptions::default()
+    };
+    let chart = Chart::load(instance.folder(), &options)
+        .map_err(|error| explain::chart(&error, instance))?;
+    let missing = chart.missing_dependencies();
+    if missing.is_empty() {
+        return Ok(chart);
+    }
+    Err(explain::missing(&missing, instance).into())
+}
+
+/// One of the `--set` options.
+type SetOption = fn(Values, &str) -> Result<Values, ValuesError>;
+
+/// The values that are given for an instance, merged.
+fn values(instance: &Instance, overrides: &ValueOverrides) -> Result<Value, ServicesError> {
+    let mut values = Values::new();
+    for path in instance.value_files() {
+        links::stays_inside(instance, &path)?;
+        values = with_file(values, &path)?;
+    }
+    for path in &overrides.files {
+        values = with_file(values, path)?;
+    }
+    // The order in which Helm applies its options, whatever the order on the command line.
+    let sets: [(&[String], SetOption); 3] = [
+        (&overrides.set_json, Values::set_json),
+        (&overrides.set, Values::set),
+        (&overrides.set_string, Values::set_string),
+    ];
+    for (expressions, set) in sets {
+        for expression in expressions {
+            values = set(values, expression).map_err(|error| explain::set(&error, expression))?;
+        }
+    }
+    Ok(values.into_value())
+}
+
+fn with_file(values: Values, path: &Path) -> Result<Values, ServicesError> {
+    let source = text::read(path, LARGEST_VALUES).map_err(|error| {
+        let finding = error.diagnostics().first().cloned();
+        finding.unwrap_or_else(|| Diagnostic::error(error.to_string()).in_file(path))
+    })?;
+    values
+        .file(&path.display().to_string(), &source)
+        .map_err(|error| match error {
+            ValuesError::File { source: wrong, .. } => {
+                let place = if wrong.line == 0 {
+                    Place::file(path)
+                } else {
+                    Place::in_text(path, &source, wrong.line, wrong.column, 1)
+                };
+                Diagnostic::error(wrong.message).at(place).into()
+            }
+            other => Diagnostic::error(other.to_string()).in_file(path).into(),
+        })
+}
+
+/// Renders several instances, as many at a time as the machine has processors; results in the same order.
+pub fn render_all(
+    jobs: &[(&Instance, ReleaseFacts)],
+    overrides: &ValueOverrides,
+) -> Vec<Result<RenderedInstance, ServicesError>> {
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let share = jobs.len().div_ceil(workers).max(1);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = jobs
+            .chunks(share)
+            .map(|part| {
+                scope.spawn(move || -> Vec<Result<RenderedInstance, ServicesError>> {
+                    part.iter()
+                        .map(|(instance, release)| render_instance(instance, overrides, release))
+                        .collect()
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| match worker.join() {
+                Ok(rendered) => rendered,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    })
 }

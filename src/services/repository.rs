@@ -14,6 +14,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use helm::ChartCache;
+
 use crate::services::error::ServicesError;
 use crate::services::version::Version;
 
@@ -33,6 +35,7 @@ struct Shared {
     root: PathBuf,
     values: Option<PathBuf>,
     version: OnceLock<Version>,
+    charts: Arc<ChartCache>,
 }
 
 /// An IOC instance of a services repository: a folder with a chart.
@@ -73,6 +76,7 @@ impl Repository {
             root: root.to_path_buf(),
             values: values.is_file().then_some(values),
             version: OnceLock::new(),
+            charts: Arc::default(),
         });
         let mut instances = Vec::new();
         for entry in fs_err::read_dir(&folder)? {
@@ -92,6 +96,9 @@ impl Repository {
     /// A chart folder by itself: a repository of one instance without shared values.
     fn open_chart(root: &Path) -> Result<Self, ServicesError> {
         let absolute = std::path::absolute(root)?;
+        if let Some(repository) = Self::around(&absolute, root)? {
+            return Ok(repository);
+        }
         let Some(name) = instance_name(&absolute) else {
             return Err(ServicesError::NotARepository {
                 path: root.to_path_buf(),
@@ -101,6 +108,7 @@ impl Repository {
             root: root.to_path_buf(),
             values: None,
             version: OnceLock::new(),
+            charts: Arc::default(),
         });
         let instance = Instance {
             name,
@@ -111,6 +119,26 @@ impl Repository {
             shared,
             instances: vec![instance],
         })
+    }
+
+    /// The repository around the folder of one of its instances, with that instance only: its links lead to what
+    /// the repository shares.
+    fn around(absolute: &Path, root: &Path) -> Result<Option<Self>, ServicesError> {
+        let parent = absolute.parent().filter(|parent| {
+            let name = parent.file_name().and_then(std::ffi::OsStr::to_str);
+            name.is_some_and(|name| INSTANCE_FOLDERS.contains(&name))
+        });
+        let Some(outer) = parent.and_then(Path::parent) else {
+            return Ok(None);
+        };
+        if !root.join("Chart.yaml").exists() {
+            return Ok(None);
+        }
+        let mut repository = Self::open(outer)?;
+        repository
+            .instances
+            .retain(|instance| instance.folder == absolute);
+        Ok(Some(repository))
     }
 
     /// The folder that was opened, as it was named.
@@ -196,6 +224,11 @@ impl Instance {
         let own = self.folder.join("values.yaml");
         let own = own.is_file().then_some(own);
         self.shared.values.clone().into_iter().chain(own).collect()
+    }
+
+    /// What the charts of the repository have in common, parsed once.
+    pub(super) fn chart_cache(&self) -> Arc<ChartCache> {
+        Arc::clone(&self.shared.charts)
     }
 
     /// Commit and state of the working copy that it is taken from; asks `git` the first time.

@@ -14,6 +14,7 @@
 
 mod architecture;
 mod bad_input;
+mod check;
 mod console_program;
 #[expect(dead_code, reason = "the end-to-end tests follow")]
 mod context;
@@ -25,6 +26,7 @@ mod image_scripts;
 mod local_backend;
 mod new;
 mod recipes;
+mod render;
 mod sources;
 mod testbed;
 mod web;

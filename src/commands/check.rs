@@ -1,0 +1,203 @@
+//! `ioc check`: all that can be known before deploying, with file and line.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::check::{self, Question, Report, Summary};
+use crate::cli::check::CheckArgs;
+use crate::cli::global::OutputFormat;
+use crate::commands::{Context, Outcome};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::engine::Engine;
+use crate::project::Backend;
+use crate::services::Repository;
+use crate::services::lookup::shown;
+use crate::settings::{Beamline, Settings};
+use crate::ui::error::{CommandError, CommandResult};
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// An unknown beamline or instance, a folder that is no services repository, an engine that fails.
+pub(crate) async fn check(args: &CheckArgs, context: &Context) -> CommandResult<Outcome> {
+    let settings = &context.settings;
+    let targets = targets(args, settings)?;
+    let (engine, no_engine) = if args.no_engine {
+        (None, None)
+    } else {
+        match Engine::connect(settings).await {
+            Ok(engine) => (Some(engine), None),
+            Err(error) => (None, Some(error)),
+        }
+    };
+    let mut reports = Vec::new();
+    for target in &targets {
+        let _task = context
+            .printer
+            .progress()
+            .task(&format!("checking {}", target.repository.root().display()));
+        let question = Question {
+            repository: &target.repository,
+            only: &target.only,
+            namespace: &target.namespace,
+            backend: target.backend,
+            engine: engine.as_ref(),
+            settings,
+        };
+        reports.push(check::check(&question).await?);
+    }
+    let mut report = merged(reports);
+    if let Some(error) = no_engine {
+        let mut finding = Diagnostic::warning(format!("images are not checked: {error}"))
+            .hint("`--no-engine` checks without them");
+        if let Some(hint) = error.hints().first() {
+            finding = finding.hint(format!("{hint}; `--no-engine` checks without images"));
+        }
+        report.summary.warnings += 1;
+        report.findings.push(finding);
+    }
+    show(&report, context)?;
+    let limit = if args.strict {
+        Severity::Warning
+    } else {
+        Severity::Error
+    };
+    let is_clean = report
+        .findings
+        .iter()
+        .all(|finding| finding.severity < limit);
+    Ok(if is_clean {
+        Outcome::Success
+    } else {
+        Outcome::Negative
+    })
+}
+
+/// One services repository to check.
+struct Target {
+    repository: Repository,
+    only: BTreeSet<String>,
+    namespace: String,
+    backend: Backend,
+}
+
+/// What the arguments mean: a folder, a beamline, or, without one, all beamlines of the project.
+fn targets(args: &CheckArgs, settings: &Settings) -> CommandResult<Vec<Target>> {
+    let Some(repository) = &args.repository else {
+        if settings.beamlines.is_empty() {
+            return Err(CommandError::not_found(
+                "there is nothing to check: no folder is named, and `ioc.toml` has no beamline",
+            )
+            .hint("`ioc check FOLDER` checks a services repository"));
+        }
+        return settings
+            .beamlines
+            .values()
+            .map(|beamline| target(&beamline.repository, Some(beamline), &[]))
+            .collect();
+    };
+    let named = repository
+        .to_str()
+        .and_then(|name| settings.beamlines.get(name));
+    if let Some(beamline) = named.filter(|_| !repository.is_dir()) {
+        return Ok(vec![target(
+            &beamline.repository,
+            Some(beamline),
+            &args.instances,
+        )?]);
+    }
+    if !repository.exists()
+        && let Some(name) = repository.to_str().filter(|name| !name.contains('/'))
+    {
+        // Says which beamlines there are.
+        settings.beamline(name)?;
+    }
+    let real = |path: &Path| fs_err::canonicalize(path).ok();
+    let beamline = settings
+        .beamlines
+        .values()
+        .find(|beamline| real(&beamline.repository) == real(repository));
+    Ok(vec![target(repository, beamline, &args.instances)?])
+}
+
+fn target(
+    folder: &Path,
+    beamline: Option<&Beamline>,
+    instances: &[String],
+) -> CommandResult<Target> {
+    let repository = Repository::open(&shown(folder))?;
+    let mut only = BTreeSet::new();
+    for name in instances {
+        only.insert(repository.instance(name)?.name().to_owned());
+    }
+    let folder_name = || {
+        let name = repository.root().file_name().unwrap_or_default();
+        name.to_string_lossy().to_lowercase()
+    };
+    Ok(Target {
+        only,
+        namespace: beamline.map_or_else(folder_name, |beamline| beamline.namespace.clone()),
+        backend: beamline.map_or_else(Backend::default, |beamline| beamline.backend),
+        repository,
+    })
+}
+
+fn merged(reports: Vec<Report>) -> Report {
+    let mut all = Report {
+        findings: Vec::new(),
+        summary: Summary::default(),
+        not_checked: Vec::new(),
+    };
+    for report in reports {
+        all.findings.extend(report.findings);
+        all.not_checked.extend(report.not_checked);
+        all.summary.instances += report.summary.instances;
+        all.summary.errors += report.summary.errors;
+        all.summary.warnings += report.summary.warnings;
+        all.summary.notes += report.summary.notes;
+        all.summary.records += report.summary.records;
+    }
+    all
+}
+
+/// Findings with their lines on standard error, the outcome on standard output; for programs all of it as data.
+fn show(report: &Report, context: &Context) -> CommandResult<()> {
+    let printer = &context.printer;
+    if printer.format() == OutputFormat::Table {
+        for finding in &report.findings {
+            printer.diagnostic(finding);
+        }
+        for line in &report.not_checked {
+            printer.info(format!("not checked: {line}"));
+        }
+    }
+    printer.emit_text(report, |report| {
+        let Summary {
+            instances,
+            errors,
+            warnings,
+            notes,
+            records,
+        } = report.summary;
+        let found: Vec<String> = [(errors, "error"), (warnings, "warning"), (notes, "note")]
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| counted(count, what))
+            .collect();
+        let found = if found.is_empty() {
+            "no findings".to_owned()
+        } else {
+            found.join(", ")
+        };
+        format!(
+            "{}, {}: {found}\n",
+            counted(instances, "instance"),
+            counted(records, "record")
+        )
+    })
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
