@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cli::build::{BuildArgs, TargetChoice};
-use crate::commands::{Context, Outcome};
+use crate::commands::{Context, Outcome, build_shell};
 use crate::engine::Engine;
 use crate::image::build::{self, Audience, Built, Options, Stopped};
 use crate::image::catalog::Catalog;
@@ -25,6 +25,9 @@ use crate::ui::table::Table;
 
 /// Builds images.
 pub(crate) async fn build(args: &BuildArgs, context: &Context) -> CommandResult<Outcome> {
+    if let Some(image) = &args.shell {
+        return build_shell::build_shell(image, args, context).await;
+    }
     let catalog = survey::load_catalog(&context.settings)?;
     let wanted: Vec<&str> = if args.all {
         catalog.image_names().collect()
@@ -34,7 +37,8 @@ pub(crate) async fn build(args: &BuildArgs, context: &Context) -> CommandResult<
     // What is wrong with the definitions is said before an engine is needed.
     survey::resolve(&catalog, wanted.iter().copied())?;
     let engine = ImageEngine::new(Engine::connect(&context.settings).await?).await?;
-    build_images(&catalog, &wanted, args, &engine, context).await
+    let outcome = build_images(&catalog, &wanted, args, args.target, &engine, context).await?;
+    outcome.report(&context.printer)
 }
 
 /// Builds the wanted images of a catalog.
@@ -42,9 +46,10 @@ pub(crate) async fn build_images<'a>(
     catalog: &'a Catalog,
     wanted: &[&'a str],
     args: &BuildArgs,
+    choice: TargetChoice,
     engine: &ImageEngine,
     context: &Context,
-) -> CommandResult<Outcome> {
+) -> CommandResult<Report> {
     let printer = &context.printer;
     let layers = survey::resolve(catalog, wanted.iter().copied())?;
     let lock_use = if args.update {
@@ -66,7 +71,7 @@ pub(crate) async fn build_images<'a>(
     if args.locked {
         refuse_drift(&survey)?;
     }
-    let needed = needed_targets(&survey, wanted, args.target);
+    let needed = needed_targets(&survey, wanted, choice);
     let is_needed =
         |prepared: &Prepared| needed.contains(&(prepared.image.clone(), prepared.target));
     let again = |prepared: &Prepared| args.no_cache && wanted.contains(&prepared.image.as_str());
@@ -83,7 +88,7 @@ pub(crate) async fn build_images<'a>(
                 printer.detail(&prepared.containerfile);
             }
         }
-        return report(&survey, &steps, &needed, &[], true, printer);
+        return Ok(Report::new(&survey, &steps, &needed, &[], true));
     }
     fetch_sources(&mut survey, &steps, context).await?;
     let options = Options {
@@ -110,7 +115,7 @@ pub(crate) async fn build_images<'a>(
             *present = engine.inspect(&prepared.reference).await?;
         }
     }
-    report(&survey, &steps, &needed, &built, false, printer)
+    Ok(Report::new(&survey, &steps, &needed, &built, false))
 }
 
 fn usual_jobs() -> usize {
@@ -304,57 +309,70 @@ struct Row {
     seconds: Option<f64>,
 }
 
-fn report(
-    survey: &Survey<'_>,
-    steps: &[Step],
-    needed: &BTreeSet<(String, Target)>,
-    built: &[Built],
-    dry_run: bool,
-    printer: &Printer,
-) -> CommandResult<Outcome> {
-    let rows: Vec<Row> = survey
-        .targets
-        .iter()
-        .enumerate()
-        .filter(|(_, prepared)| needed.contains(&(prepared.image.clone(), prepared.target)))
-        .map(|(index, prepared)| {
-            let step = steps.iter().find(|step| step.index == index);
-            let built = built.iter().find(|built| built.index == index);
-            let present = survey.present.get(index).and_then(Option::as_ref);
-            Row {
-                image: prepared.image.clone(),
-                target: prepared.target,
-                reference: prepared.reference.clone(),
-                state: match (step, dry_run) {
-                    (None, _) => "up to date",
-                    (Some(_), true) => "to build",
-                    (Some(_), false) => "built",
-                },
-                reason: step.map(|step| step.reason.to_string()),
-                id: present.map(|image| image.id.clone()),
-                size: present.map(|image| image.size),
-                seconds: built.map(|built| (built.took.as_secs_f64() * 10.0).round() / 10.0),
-            }
-        })
-        .collect();
-    printer.emit(&rows, |rows| {
-        let mut table = Table::new(["IMAGE", "STATE", "SIZE", "TIME", "REASON"])
-            .align_right(2)
-            .align_right(3);
-        for row in rows {
-            table.row([
-                row.reference.clone(),
-                row.state.to_owned(),
-                row.size.map(size).unwrap_or_default(),
-                row.seconds
-                    .map(|seconds| format!("{seconds} s"))
-                    .unwrap_or_default(),
-                row.reason.clone().unwrap_or_default(),
-            ]);
+/// What a build did, or would do.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Report {
+    rows: Vec<Row>,
+}
+
+impl Report {
+    fn new(
+        survey: &Survey<'_>,
+        steps: &[Step],
+        needed: &BTreeSet<(String, Target)>,
+        built: &[Built],
+        dry_run: bool,
+    ) -> Self {
+        let rows = survey
+            .targets
+            .iter()
+            .enumerate()
+            .filter(|(_, prepared)| needed.contains(&(prepared.image.clone(), prepared.target)))
+            .map(|(index, prepared)| {
+                let step = steps.iter().find(|step| step.index == index);
+                let built = built.iter().find(|built| built.index == index);
+                let present = survey.present.get(index).and_then(Option::as_ref);
+                Row {
+                    image: prepared.image.clone(),
+                    target: prepared.target,
+                    reference: prepared.reference.clone(),
+                    state: match (step, dry_run) {
+                        (None, _) => "up to date",
+                        (Some(_), true) => "to build",
+                        (Some(_), false) => "built",
+                    },
+                    reason: step.map(|step| step.reason.to_string()),
+                    id: present.map(|image| image.id.clone()),
+                    size: present.map(|image| image.size),
+                    seconds: built.map(|built| (built.took.as_secs_f64() * 10.0).round() / 10.0),
+                }
+            });
+        Self {
+            rows: rows.collect(),
         }
-        table
-    })?;
-    Ok(Outcome::Success)
+    }
+
+    fn report(&self, printer: &Printer) -> CommandResult<Outcome> {
+        printer.emit(self, |report| {
+            let mut table = Table::new(["IMAGE", "STATE", "SIZE", "TIME", "REASON"])
+                .align_right(2)
+                .align_right(3);
+            for row in &report.rows {
+                table.row([
+                    row.reference.clone(),
+                    row.state.to_owned(),
+                    row.size.map(size).unwrap_or_default(),
+                    row.seconds
+                        .map(|seconds| format!("{seconds} s"))
+                        .unwrap_or_default(),
+                    row.reason.clone().unwrap_or_default(),
+                ]);
+            }
+            table
+        })?;
+        Ok(Outcome::Success)
+    }
 }
 
 /// Bytes in words: powers of ten, as engines and disks have them.

@@ -69,7 +69,10 @@ pub(crate) async fn exec(args: &ExecArgs, context: &Context) -> CommandResult<Ou
 }
 
 /// A person at a terminal: every key goes to the command, Ctrl-C too.
-async fn interact(mut connection: Connection, context: &Context) -> CommandResult<Connection> {
+pub(crate) async fn interact(
+    mut connection: Connection,
+    context: &Context,
+) -> CommandResult<Connection> {
     let mut keys = terminal::standard_input();
     let mut raw = RawTerminal::enter()?;
     let (columns, rows) = raw.size()?;
@@ -94,7 +97,10 @@ async fn interact(mut connection: Connection, context: &Context) -> CommandResul
 }
 
 /// A script: standard input, output and error are passed through as they are.
-async fn pipe(mut connection: Connection, context: &Context) -> CommandResult<Connection> {
+pub(crate) async fn pipe(
+    mut connection: Connection,
+    context: &Context,
+) -> CommandResult<Connection> {
     let mut input = terminal::standard_input();
     let mut open = true;
     loop {

@@ -4,6 +4,7 @@ pub mod acting;
 pub mod attach;
 pub mod build;
 pub mod check;
+pub mod build_shell;
 pub mod completion;
 pub mod delete;
 pub mod deploy;
@@ -11,6 +12,7 @@ pub mod desired;
 pub mod diff;
 pub mod exec;
 pub mod history;
+pub mod image;
 pub mod image_bootstrap;
 pub mod logs;
 pub mod new_beamline;
@@ -131,9 +133,9 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
         },
         Verb::Build(args) => build::build(&args, context).await,
         Verb::Image(args) => match args.verb {
-            ImageVerb::Ls(_args) => missing(context, "image ls"),
-            ImageVerb::Graph(_args) => missing(context, "image graph"),
-            ImageVerb::Show(_args) => missing(context, "image show"),
+            ImageVerb::Ls(_args) => image::ls(context).await,
+            ImageVerb::Graph(args) => image::graph(&args, context),
+            ImageVerb::Show(args) => image::show(&args, context).await,
             ImageVerb::Bootstrap(args) => image_bootstrap::image_bootstrap(&args, context).await,
         },
         Verb::Import(args) => match args.what {

@@ -152,7 +152,11 @@ fn append_folder(
     for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
         let entry = entry?;
         let relative = entry.path().strip_prefix(folder).unwrap_or(entry.path());
-        let name = name.join(relative);
+        let name = if relative.as_os_str().is_empty() {
+            name.to_path_buf()
+        } else {
+            name.join(relative)
+        };
         let kind = entry.file_type();
         if kind.is_dir() {
             archive.append_data(&mut header(tar::EntryType::Directory), &name, io::empty())?;

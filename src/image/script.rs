@@ -276,6 +276,8 @@ cp /build/RELEASE /build/RELEASE.shell /epics/support/configure/
 cp /build/CONFIG_SITE.local "$folder"/configure/CONFIG_SITE.local
 step make 0
 make -s -C "$folder" -j"$(nproc)"
+# Whoever opens a shell in the developer image builds here.
+chmod -R a+rwX "$folder"
 "#,
     );
     script

@@ -81,7 +81,22 @@ fn is_left_out(name: &OsStr) -> bool {
     name == ".git" || name.as_bytes().starts_with(b"O.")
 }
 
+/// Folders at the top of an EPICS module into which its build installs.
+const INSTALLED: [&str; 7] = ["bin", "cfg", "db", "dbd", "html", "include", "lib"];
+
+/// Whether a path is something that a build in the working copy installed, or that says where modules are on
+/// this machine. Only an EPICS top has such folders: elsewhere `db` or `include` is source.
+fn is_built(path: &Path, is_epics_top: bool) -> bool {
+    let mut parts = path.iter().filter_map(OsStr::to_str);
+    let first = parts.next();
+    is_epics_top
+        && (first.is_some_and(|first| INSTALLED.contains(&first))
+            || (first == Some("configure")
+                && matches!(parts.next(), Some("RELEASE.local" | "CONFIG_SITE.local"))))
+}
+
 fn copy_tree(folder: &Path, project: &Path, copy: &Path) -> Result<(), SourceError> {
+    let is_epics_top = folder.join("configure/RULES_TOP").is_file();
     let refused = |path: PathBuf, why: String| SourceError::Path { path, why };
     let entries = tree::entries_without(folder, is_left_out)
         .map_err(|cause| refused(folder.to_path_buf(), cause.to_string()))?;
@@ -91,6 +106,9 @@ fn copy_tree(folder: &Path, project: &Path, copy: &Path) -> Result<(), SourceErr
     }
     fs_err::create_dir_all(copy).map_err(writing(copy))?;
     for entry in entries {
+        if is_built(Path::new(&entry.path), is_epics_top) {
+            continue;
+        }
         let from = folder.join(&entry.path);
         let to = copy.join(&entry.path);
         match entry.kind {

@@ -98,6 +98,20 @@ impl Connection {
         command: Vec<String>,
         tty: bool,
     ) -> CommandResult<Self> {
+        Self::exec_in(engine, &container.id, command, tty).await
+    }
+
+    /// The same in any container, by its identifier.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::exec`].
+    pub async fn exec_in(
+        engine: &Engine,
+        id: &str,
+        command: Vec<String>,
+        tty: bool,
+    ) -> CommandResult<Self> {
         let options = CreateExecOptions::<String> {
             attach_stdin: Some(true),
             attach_stdout: Some(true),
@@ -110,7 +124,7 @@ impl Connection {
         let failed = |error| refused(error, "failed to start the command");
         let exec = engine
             .docker()
-            .create_exec(&container.id, options)
+            .create_exec(id, options)
             .await
             .map_err(failed)?;
         let start = StartExecOptions {
