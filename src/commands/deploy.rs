@@ -132,7 +132,7 @@ pub(crate) async fn plan<'a>(
         beamline: selection.beamline.name.clone(),
     };
     let mut session = fleet.open(&subject, doing)?;
-    let desired = desired(selection, overrides, &session, context)?;
+    let desired = desired(selection, overrides, session.history())?;
     let plan = session.plan(desired).await?;
     if let Some(repair) = plan.repair {
         context.printer.warning(session.explain(repair));

@@ -1,12 +1,12 @@
 //! From an instance of a services repository to what a deploy needs.
 
-use crate::commands::Context;
 use crate::fleet::deploy::Desired;
-use crate::fleet::session::Session;
+use crate::fleet::release::{self, Record};
+use crate::fleet::store::states;
 use crate::services::{ReleaseFacts, Selection, ValueOverrides};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
-/// Renders an instance as the next revision of its release.
+/// Renders an instance as the next revision of a release with this history.
 ///
 /// # Errors
 ///
@@ -14,14 +14,13 @@ use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 pub(crate) fn desired(
     selection: &Selection,
     _overrides: &ValueOverrides,
-    session: &Session<'_>,
-    _context: &Context,
+    history: &[Record],
 ) -> CommandResult<Desired> {
     let _facts = ReleaseFacts {
         name: selection.instance.name().to_owned(),
         namespace: selection.beamline.namespace.clone(),
-        revision: session.next_revision(),
-        is_upgrade: !session.history().is_empty(),
+        revision: release::next_revision(&states(history)),
+        is_upgrade: !history.is_empty(),
     };
     Err(CommandError::new(
         ErrorKind::Unsupported,

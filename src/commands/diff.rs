@@ -8,7 +8,8 @@ use crate::commands::{Context, Outcome};
 use crate::fleet::backend;
 use crate::fleet::manifest;
 use crate::fleet::plan::{self, Change, show};
-use crate::fleet::session::{Fleet, Subject};
+use crate::fleet::release;
+use crate::fleet::store::{Store, states};
 use crate::services::{self, ValueOverrides};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
@@ -21,38 +22,36 @@ struct Difference {
     changes: Vec<Change>,
 }
 
-/// Compares what the services repository says with a revision of the release. Neither images nor the state of the
-/// engine play a part: `ioc deploy --dry-run` tells about those.
+/// Compares what the services repository says with a revision of the release. Needs no engine: neither images nor
+/// what runs play a part: `ioc deploy --dry-run` tells about those.
 ///
 /// # Errors
 ///
 /// Mistakes in charts or values, or a revision that does not exist.
-pub(crate) async fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Outcome> {
+pub(crate) fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Outcome> {
     let selections = services::select(
         &context.settings,
         &args.instances,
         args.beamline.beamline.as_deref(),
         args.all,
     )?;
-    let fleet = Fleet::connect(&context.settings).await?;
+    let store = Store::new(&context.settings.state);
     let overrides = ValueOverrides::from(&args.values);
     let mut differences = Vec::new();
     for selection in &selections {
         backend::require_local(&selection.beamline)?;
         let instance = selection.instance.name().to_owned();
-        let subject = Subject {
-            instance: instance.clone(),
-            namespace: selection.beamline.namespace.clone(),
-            beamline: selection.beamline.name.clone(),
-        };
-        let session = fleet.open(&subject, None)?;
-        let desired = desired(selection, &overrides, &session, context)?;
+        let history = store
+            .release(&selection.beamline.namespace, &instance)?
+            .history()?;
+        let desired = desired(selection, &overrides, &history)?;
+        let find = |wanted: u32| history.iter().find(|record| record.version == wanted);
         let record = match args.revision {
-            Some(revision) => Some(session.record(revision).ok_or_else(|| {
+            Some(revision) => Some(find(revision).ok_or_else(|| {
                 CommandError::not_found(format!("`{instance}` has no revision {revision}"))
                     .hint(format!("`ioc history {instance}` lists them"))
             })?),
-            None => session.deployed(),
+            None => release::deployed(&states(&history)).and_then(find),
         };
         let read = |text: &str| {
             manifest::parse(text)

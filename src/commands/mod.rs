@@ -143,7 +143,7 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
         },
         Verb::Check(args) => check::check(&args, context).await,
         Verb::Render(args) => render::render(&args, context),
-        Verb::Diff(args) => diff::diff(&args, context).await,
+        Verb::Diff(args) => diff::diff(&args, context),
         Verb::Deploy(args) => deploy::deploy(&args, context).await,
         Verb::Rollback(args) => rollback::rollback(&args, context).await,
         Verb::History(args) => history::history(&args, context),

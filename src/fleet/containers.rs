@@ -29,7 +29,7 @@ pub const POD: &str = "ioc.pod";
 /// Label: hash of the pod template that the container was made from.
 pub const HASH: &str = "ioc.hash";
 /// Label: image reference of the manifest, also when the image was taken by its identifier.
-pub const IMAGE: &str = "ioc.image";
+pub const IMAGE: &str = "ioc.image-reference";
 /// Label: ports that the manifest declares, as `tcp/5064,udp/5064`.
 pub const PORTS: &str = "ioc.ports";
 /// Label: state folder that the release is recorded in.

@@ -106,7 +106,14 @@ fn how_to_get(reference: &str, settings: &ImageSettings) -> String {
         .strip_prefix(&format!("{}/", settings.registry))
         .map(|rest| rest.split(':').next().unwrap_or(rest));
     match own {
-        Some(name) if !name.contains('/') => format!("build it: `ioc build {name}`"),
+        Some(name) if !name.contains('/') => {
+            // one image is built for each target
+            let name = ["-runtime", "-developer"]
+                .iter()
+                .find_map(|target| name.strip_suffix(target))
+                .unwrap_or(name);
+            format!("build it: `ioc build {name}`")
+        }
         _ => format!("fetch it with the tool of your engine: `docker pull {reference}`"),
     }
 }
@@ -374,7 +381,7 @@ mod tests {
             tag: "latest".into(),
         };
         assert_eq!(
-            how_to_get("localhost/ioc-sim:latest", &settings),
+            how_to_get("localhost/ioc-sim-runtime:latest", &settings),
             "build it: `ioc build ioc-sim`"
         );
         assert_eq!(

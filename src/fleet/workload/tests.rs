@@ -375,3 +375,30 @@ fn contents_of_files_do_not_reach_debug_output() {
     };
     assert!(!format!("{file:?}").contains("geheim"));
 }
+
+#[test]
+fn the_documentation_has_the_tables() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/local-backend.md");
+    let text = fs_err::read_to_string(&path).unwrap();
+    let begin = text.find("### Kinds of resources").unwrap_or(text.len());
+    let tables = support::markdown();
+    if text[begin..] != tables {
+        // INSTA_UPDATE=always, as for snapshots, writes it
+        if std::env::var_os("INSTA_UPDATE").is_some_and(|value| value == "always") {
+            fs_err::write(&path, format!("{}{tables}", &text[..begin])).unwrap();
+            return;
+        }
+        panic!("docs/local-backend.md is behind; run this test with INSTA_UPDATE=always");
+    }
+}
+
+#[test]
+fn no_field_is_decided_twice() {
+    for table in [support::POD, support::CONTROLLER, support::KINDS] {
+        let mut rows: Vec<&str> = table.iter().map(|(row, _)| *row).collect();
+        rows.sort_unstable();
+        let all = rows.len();
+        rows.dedup();
+        assert_eq!(rows.len(), all);
+    }
+}
