@@ -8,7 +8,7 @@ use crate::commands::{Context, Outcome};
 use crate::fleet::backend;
 use crate::fleet::manifest;
 use crate::fleet::plan::{self, Change, show};
-use crate::fleet::release;
+use crate::fleet::release::{self, record};
 use crate::fleet::store::{Store, states};
 use crate::services::{self, ValueOverrides};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
@@ -45,7 +45,11 @@ pub(crate) fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Outcome>
             .release(&selection.beamline.namespace, &instance)?
             .history()?;
         let desired = desired(selection, &overrides, &history)?;
-        let find = |wanted: u32| history.iter().find(|record| record.version == wanted);
+        let find = |wanted: u32| {
+            history
+                .iter()
+                .find(|record| record::revision(record) == wanted)
+        };
         let record = match args.revision {
             Some(revision) => Some(find(revision).ok_or_else(|| {
                 CommandError::not_found(format!("`{instance}` has no revision {revision}"))
@@ -58,10 +62,13 @@ pub(crate) fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Outcome>
                 .map_err(|diagnostic| CommandError::from_diagnostic(ErrorKind::Input, *diagnostic))
         };
         let before = record.map(|record| read(&record.manifest)).transpose()?;
-        let changes = plan::changes(&before.unwrap_or_default(), &read(&desired.manifest)?);
+        let changes = plan::changes(
+            &before.unwrap_or_default(),
+            &read(&desired.record.manifest)?,
+        );
         differences.push(Difference {
             instance,
-            revision: record.map(|record| record.version),
+            revision: record.map(record::revision),
             changes,
         });
     }

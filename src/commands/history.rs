@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::cli::deploy::HistoryArgs;
 use crate::commands::{Context, Outcome, acting};
 use crate::fleet::overview::{self, Wanted};
-use crate::fleet::release::record::DEPLOYED_BY;
+use crate::fleet::release::record::{self, DEPLOYED_BY, annotation};
 use crate::fleet::release::{Record, Status};
 use crate::fleet::store::Store;
 use crate::ui::error::{CommandError, CommandResult};
@@ -71,7 +71,7 @@ pub(crate) fn history(args: &HistoryArgs, context: &Context) -> CommandResult<Ou
         table
     })?;
     if let Some(newest) = records.last()
-        && newest.info.status.is_pending()
+        && record::is_unfinished(newest.info.status)
     {
         context.printer.warning(format!(
             "revision {} is {}: a command works on it, or was interrupted; the next one repairs it",
@@ -83,18 +83,18 @@ pub(crate) fn history(args: &HistoryArgs, context: &Context) -> CommandResult<Ou
 
 fn revision(record: &Record) -> Revision {
     Revision {
-        revision: record.version,
+        revision: record::revision(record),
         updated: record
             .info
             .last_deployed
-            .map(|time| time.to_string())
+            .as_ref()
+            .map(helm::release::format_time)
             .unwrap_or_default(),
         status: record.info.status,
-        chart: record.chart_name(),
-        app_version: record.app_version().to_owned(),
+        chart: record.chart_name_version(),
+        app_version: record::app_version(record).to_owned(),
         description: record.info.description.clone(),
-        user: record
-            .annotation(DEPLOYED_BY)
+        user: annotation(record, DEPLOYED_BY)
             .unwrap_or_default()
             .to_owned(),
     }
@@ -104,8 +104,9 @@ fn local_time(record: &Record) -> String {
     record
         .info
         .last_deployed
+        .as_ref()
         .map(|time| {
-            time.to_zoned(TimeZone::system())
+            time.with_time_zone(TimeZone::system())
                 .strftime("%Y-%m-%d %H:%M:%S")
                 .to_string()
         })

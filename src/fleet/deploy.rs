@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::Diagnostic;
@@ -15,25 +14,17 @@ use crate::fleet::local::{Local, observe, preflight};
 use crate::fleet::plan::{self, Action, Change, ImageFact};
 use crate::fleet::progress::Progress;
 use crate::fleet::release::decide::HISTORY_LIMIT;
-use crate::fleet::release::record::{BEAMLINE, DEPLOYED_BY, IMAGES};
-use crate::fleet::release::{self, Info, Record, Repair, Status};
+use crate::fleet::release::record::{self, BEAMLINE, DEPLOYED_BY, IMAGES, annotate, images};
+use crate::fleet::release::{self, Record, Repair, Status};
 use crate::fleet::session::{Manifests, Session, finished_description, host_path_error};
 use crate::fleet::store::states;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
-/// What is to be deployed, in Helm's terms.
+/// What is to be deployed.
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
-    /// Rendered manifests.
-    pub manifest: String,
-    /// Rendered notes.
-    pub notes: String,
-    /// The chart as Helm stores it.
-    pub chart: Value,
-    /// Values of the user.
-    pub config: Value,
-    /// Hooks.
-    pub hooks: Vec<Value>,
+    /// The record that it becomes, but for revision, state and times.
+    pub record: Record,
     /// Identifiers of images to use whatever the references mean now.
     pub images: ImageFact,
     /// The revision that it is a copy of, for a rollback.
@@ -117,7 +108,7 @@ impl Session<'_> {
     /// What the local backend cannot honour, images, devices or ports that are not to be had.
     pub async fn plan(&mut self, desired: Desired) -> CommandResult<Plan> {
         let engine = &self.fleet.engine;
-        let manifests = self.manifests(&desired.manifest)?;
+        let manifests = self.manifests(&desired.record.manifest)?;
         let workloads = &manifests.workloads;
         let repair = self.needed_repair().await?;
         if let Some(repair) = repair {
@@ -170,7 +161,7 @@ impl Session<'_> {
         let actions = plan::actions(workloads, &existing, &images.ids, self.is_stopped());
         Ok(Plan {
             revision: self.next_revision(),
-            from: base.map(|record| record.version),
+            from: base.map(record::revision),
             changes,
             actions,
             notes: workloads.notes.clone(),
@@ -259,7 +250,7 @@ impl Session<'_> {
         }
         // the plan was made with these states; here they reach the disk
         for record in &self.history {
-            let on_disk = self.release.read(record.version)?;
+            let on_disk = self.release.read(record::revision(record))?;
             if on_disk.info != record.info {
                 self.release.write(record)?;
             }
@@ -271,45 +262,31 @@ impl Session<'_> {
     fn begin(&mut self, plan: &Plan) -> CommandResult<Record> {
         for revision in release::prune(&states(&self.history), HISTORY_LIMIT) {
             self.release.forget(revision)?;
-            self.history.retain(|record| record.version != revision);
+            self.history
+                .retain(|record| record::revision(record) != revision);
         }
-        let now = Timestamp::now();
+        let now = record::time(Timestamp::now());
         let first = self
             .history
             .last()
-            .and_then(|record| record.info.first_deployed);
-        let (status, description) = match plan.desired.rollback_to {
-            Some(to) => (Status::PendingRollback, format!("Rollback to {to}")),
-            None if self.history.is_empty() => (
-                Status::PendingInstall,
-                "Initial install underway".to_owned(),
-            ),
-            None => (Status::PendingUpgrade, "Preparing upgrade".to_owned()),
-        };
-        let desired = &plan.desired;
-        let mut record = Record {
-            name: self.subject.instance.clone(),
-            info: Info {
-                first_deployed: Some(first.unwrap_or(now)),
-                last_deployed: Some(now),
-                deleted: None,
-                description,
-                status,
-                notes: desired.notes.clone(),
-                other: serde_json::Map::new(),
-            },
-            chart: desired.chart.clone(),
-            config: desired.config.clone(),
-            manifest: desired.manifest.clone(),
-            hooks: desired.hooks.clone(),
-            version: plan.revision,
-            namespace: self.subject.namespace.clone(),
-            other: serde_json::Map::new(),
-        };
-        record.annotate(DEPLOYED_BY, self.fleet.user.clone());
-        record.annotate(BEAMLINE, self.subject.beamline.clone());
+            .and_then(|record| record.info.first_deployed.clone());
+        let mut record = plan.desired.record.clone();
+        record.name.clone_from(&self.subject.instance);
+        record.namespace.clone_from(&self.subject.namespace);
+        record.version = i64::from(plan.revision);
+        record.info.first_deployed = Some(first.unwrap_or_else(|| now.clone()));
+        record.info.last_deployed = Some(now);
+        match plan.desired.rollback_to {
+            Some(to) => record.set_status(Status::PendingRollback, format!("Rollback to {to}")),
+            None if self.history.is_empty() => {
+                record.set_status(Status::PendingInstall, "Initial install underway");
+            }
+            None => record.set_status(Status::PendingUpgrade, "Preparing upgrade"),
+        }
+        annotate(&mut record, DEPLOYED_BY, self.fleet.user.clone());
+        annotate(&mut record, BEAMLINE, self.subject.beamline.clone());
         let images = serde_json::to_string(&plan.images.ids).map_err(std::io::Error::other)?;
-        record.annotate(IMAGES, images);
+        annotate(&mut record, IMAGES, images);
         self.release.write(&record)?;
         self.history.push(record.clone());
         Ok(record)
@@ -437,14 +414,12 @@ impl Session<'_> {
 
 /// A revision once more: its stored manifests and images, nothing rendered again.
 pub fn desired_again(record: &Record) -> Desired {
+    let mut again = record.clone();
+    again.info.rollback_revision = record.version;
     Desired {
-        manifest: record.manifest.clone(),
-        notes: record.info.notes.clone(),
-        chart: record.chart.clone(),
-        config: record.config.clone(),
-        hooks: record.hooks.clone(),
-        images: record.images(),
-        rollback_to: Some(record.version),
+        images: images(record),
+        rollback_to: Some(record::revision(record)),
+        record: again,
     }
 }
 

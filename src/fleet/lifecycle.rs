@@ -10,6 +10,7 @@ use crate::fleet::deploy::Options;
 use crate::fleet::local::act;
 use crate::fleet::progress::Progress;
 use crate::fleet::release::Status;
+use crate::fleet::release::record;
 use crate::fleet::session::{Manifests, Session};
 use crate::fleet::store::{Intent, Stopped};
 use crate::fleet::workload::Claim;
@@ -51,8 +52,8 @@ impl Session<'_> {
         })?;
         Ok((
             self.manifests(&record.manifest)?,
-            record.images(),
-            record.version,
+            record::images(record),
+            record::revision(record),
         ))
     }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::fleet::containers::{self, InstanceContainer};
 use crate::fleet::health::{self, Check, Facts, Intent, State};
 use crate::fleet::local::observe;
-use crate::fleet::release::record::BEAMLINE;
+use crate::fleet::release::record::{self, BEAMLINE, annotation};
 use crate::fleet::release::{Record, Status};
 use crate::fleet::session::{Fleet, Subject};
 use crate::fleet::store::{Release, Store};
@@ -153,7 +153,7 @@ fn row(
     let main_facts = main.and_then(|container| facts.get(container.id.as_str()));
     Ok(Some(Row {
         name: release.name().to_owned(),
-        beamline: shown.annotation(BEAMLINE).unwrap_or_default().to_owned(),
+        beamline: annotation(shown, BEAMLINE).unwrap_or_default().to_owned(),
         namespace: release.namespace().to_owned(),
         state,
         health: main_facts.and_then(|facts| facts.check),
@@ -162,8 +162,8 @@ fn row(
             .filter_map(|container| facts.get(container.id.as_str()))
             .map(|facts| facts.restarts)
             .sum(),
-        version: shown.app_version().to_owned(),
-        revision: deployed.as_ref().map(|record| record.version),
+        version: record::app_version(shown).to_owned(),
+        revision: deployed.as_ref().map(record::revision),
         release_status: newest.info.status,
         image: main
             .map(|container| container.image.clone())
@@ -189,13 +189,13 @@ fn is_disabled(record: &Record) -> bool {
 
 /// What a newest revision that is not deployed means.
 fn pending_note(newest: &Record) -> Option<String> {
-    let revision = newest.version;
+    let revision = record::revision(newest);
     match newest.info.status {
         Status::Failed => Some(format!(
             "revision {revision} failed: {}",
             newest.info.description
         )),
-        status if status.is_pending() => Some(format!(
+        status if record::is_unfinished(status) => Some(format!(
             "revision {revision} is {status}: a command works on it, or was interrupted; the next one repairs it"
         )),
         _ => None,
@@ -225,7 +225,7 @@ pub fn find(store: &Store, wanted: Wanted<'_>) -> CommandResult<Vec<Subject>> {
     let subject = |release: &Release| -> CommandResult<Subject> {
         let beamline = release
             .newest_and_deployed()?
-            .and_then(|(newest, _)| newest.annotation(BEAMLINE).map(str::to_owned));
+            .and_then(|(newest, _)| annotation(&newest, BEAMLINE).map(str::to_owned));
         Ok(Subject {
             instance: release.name().to_owned(),
             namespace: release.namespace().to_owned(),

@@ -12,6 +12,7 @@ use crate::fleet::local::{Local, act, observe, preflight};
 use crate::fleet::manifest::{self, Resource};
 use crate::fleet::plan::{Action, ImageFact, actions};
 use crate::fleet::progress::Progress;
+use crate::fleet::release::record::{self, images, is_unfinished};
 use crate::fleet::release::{self, Record, Repair, Status};
 use crate::fleet::store::lock::Lock;
 use crate::fleet::store::{Intent, Release, Store, states};
@@ -149,7 +150,7 @@ impl Session<'_> {
     pub fn record(&self, revision: u32) -> Option<&Record> {
         self.history
             .iter()
-            .find(|record| record.version == revision)
+            .find(|record| record::revision(record) == revision)
     }
 
     /// The revision that a new one gets.
@@ -259,7 +260,7 @@ impl Session<'_> {
         let Some(newest) = self.history.last() else {
             return Ok(None);
         };
-        if !newest.info.status.is_pending() {
+        if !is_unfinished(newest.info.status) {
             return Ok(None);
         }
         let complete = match self.manifests(&newest.manifest) {
@@ -268,7 +269,7 @@ impl Session<'_> {
                 actions(
                     &manifests.workloads,
                     &existing,
-                    &newest.images(),
+                    &images(newest),
                     self.is_stopped(),
                 )
                 .iter()
@@ -300,7 +301,7 @@ impl Session<'_> {
             Repair::Finish { revision } => {
                 if let Some(record) = self.record(revision) {
                     let manifests = self.manifests(&record.manifest)?;
-                    let images = record.images();
+                    let images = images(record);
                     self.converge(&manifests.workloads, &images, revision, stopped, progress)
                         .await?;
                 }
@@ -308,7 +309,7 @@ impl Session<'_> {
             Repair::Restore { to, .. } => {
                 if let Some(record) = self.record(to) {
                     let manifests = self.manifests(&record.manifest)?;
-                    let images = record.images();
+                    let images = images(record);
                     self.converge(&manifests.workloads, &images, to, stopped, progress)
                         .await?;
                 }
@@ -388,7 +389,7 @@ impl Session<'_> {
         // first the new one: at no moment is none deployed
         for newer in [true, false] {
             for record in &mut self.history {
-                let is_it = record.version == revision;
+                let is_it = record::revision(record) == revision;
                 if is_it != newer {
                     continue;
                 }
@@ -416,7 +417,7 @@ impl Session<'_> {
         write: bool,
     ) -> CommandResult<()> {
         for record in &mut self.history {
-            if record.version == revision {
+            if record::revision(record) == revision {
                 record.info.description = failed_description(&record.name, record.info.status, why);
                 record.info.status = Status::Failed;
                 if write {

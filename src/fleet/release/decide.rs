@@ -1,6 +1,6 @@
 //! What follows from the states of all revisions of a release.
 
-use crate::fleet::release::record::Status;
+use crate::fleet::release::record::{Status, is_unfinished};
 
 /// A revision and its state.
 pub type Revision = (u32, Status);
@@ -125,7 +125,7 @@ pub fn repair(history: &[Revision], complete: bool) -> Option<Repair> {
         .iter()
         .copied()
         .max_by_key(|(revision, _)| *revision)?;
-    if !status.is_pending() {
+    if !is_unfinished(status) {
         return None;
     }
     if status == Status::Uninstalling {

@@ -1,6 +1,6 @@
 //! Releases: the revisions of an instance, their states, and what follows from them.
 //!
-//! Pure. Records have Helm's own form ([`record`]); where they are kept is [`super::store`].
+//! Pure. Records are Helm's own ([`record`]); where they are kept is [`super::store`].
 
 pub mod decide;
 pub mod record;
@@ -8,4 +8,4 @@ pub mod record;
 mod tests;
 
 pub use decide::{Repair, deployed, next_revision, prune, repair, rollback_target};
-pub use record::{Info, Record, RecordError, Status};
+pub use record::{Record, Status};

@@ -1,12 +1,10 @@
-use proptest::prelude::*;
-use serde_json::json;
-
 use super::decide::{NoTarget, Revision};
-use super::record::{Info, Record, Status};
+use super::record::{Record, Status};
 use super::*;
 use Status::{
     Deployed, Failed, PendingInstall, PendingRollback, PendingUpgrade, Superseded, Uninstalling,
 };
+use proptest::prelude::*;
 
 fn history(statuses: &[Status]) -> Vec<Revision> {
     (1..).zip(statuses.iter().copied()).collect()
@@ -146,74 +144,34 @@ proptest! {
         prop_assert!(left <= limit.max(2), "{} left", left);
         prop_assert!(next_revision(&history) > history.iter().map(|(revision, _)| *revision).max().unwrap_or(0));
     }
-
-    #[test]
-    fn any_bytes_are_a_record_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _result = Record::decode(&bytes);
-    }
 }
 
 fn record() -> Record {
     Record {
         name: "t01-ea-ioc-01".into(),
-        info: Info {
-            first_deployed: Some("2026-11-22T10:00:00.123456789Z".parse().unwrap()),
-            last_deployed: Some("2026-11-22T11:00:00Z".parse().unwrap()),
-            deleted: None,
-            description: "Install complete".into(),
-            status: Deployed,
-            notes: String::new(),
-            other: serde_json::Map::new(),
-        },
-        chart: json!({"metadata": {"name": "ec-service", "version": "1.0.0", "appVersion": "3f2a"}}),
-        config: json!({"global": {"location": "t01"}}),
-        manifest: "---\nkind: Pod\n".into(),
-        hooks: Vec::new(),
         version: 1,
         namespace: "t01".into(),
-        other: serde_json::Map::from_iter([("apply_method".into(), json!("ssa"))]),
+        ..Record::default()
     }
 }
 
 #[test]
-fn a_record_survives_packing_with_what_is_not_known_here() {
+fn what_helm_has_no_field_for_survives_in_its_form() {
     let mut record = record();
-    record.annotate(super::record::IMAGES, "{\"a:1\":\"sha256:0\"}");
-    let again = Record::decode(&record.encode().unwrap()).unwrap();
-    assert_eq!(again, record);
-    assert_eq!(again.chart_name(), "ec-service-1.0.0");
-    assert_eq!(again.app_version(), "3f2a");
-    assert_eq!(again.images()["a:1"], "sha256:0");
-}
-
-#[test]
-fn what_helm_3_wrote_is_read() {
-    use base64::Engine as _;
-    let json = r#"{"name":"a","info":{"first_deployed":"2026-11-22T11:00:00.5+01:00","last_deployed":"","deleted":"","description":"x","status":"pending-upgrade"},"version":3,"namespace":"n"}"#;
-    let bytes = base64::engine::general_purpose::STANDARD.encode(json);
-    let record = Record::decode(bytes.as_bytes()).unwrap();
-    assert_eq!(record.info.status, PendingUpgrade);
+    record::annotate(&mut record, record::IMAGES, "{\"a:1\":\"sha256:0\"}");
+    record::annotate(&mut record, record::DEPLOYED_BY, "anna@node1");
+    let again = record::decode(&record::encode(&record).unwrap()).unwrap();
+    assert_eq!(record::images(&again)["a:1"], "sha256:0");
     assert_eq!(
-        record.info.first_deployed,
-        Some("2026-11-22T10:00:00.5Z".parse().unwrap())
+        record::annotation(&again, record::DEPLOYED_BY),
+        Some("anna@node1")
     );
-    assert_eq!(record.info.last_deployed, None);
-    assert_eq!((record.version, record.chart_name()), (3, String::new()));
+    assert_eq!(record::annotation(&again, "other"), None);
+    assert_eq!(record::revision(&again), 1);
 }
 
 #[test]
-fn a_status_reads_as_helm_writes_it() {
-    for status in [
-        Status::Unknown,
-        Deployed,
-        Status::Uninstalled,
-        Superseded,
-        Failed,
-        Uninstalling,
-        PendingInstall,
-        PendingUpgrade,
-        PendingRollback,
-    ] {
-        assert_eq!(json!(status), status.name());
-    }
+fn a_deletion_under_way_is_unfinished_though_helm_does_not_call_it_pending() {
+    assert!(record::is_unfinished(Uninstalling));
+    assert!(!record::is_unfinished(Deployed));
 }

@@ -20,14 +20,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::release::decide::Revision;
-use crate::fleet::release::{Record, RecordError};
+use crate::fleet::release::record::{self, Record, RecordError};
 use crate::fleet::store::lock::{Holder, Lock};
 use crate::ui::error::{CommandError, ErrorKind};
-
-/// Beginning of the name of a record, as Helm names its Secrets.
-const RECORD_PREFIX: &str = "sh.helm.release.v1.";
-/// Longest name of a release, as Helm limits it.
-const LONGEST_NAME: usize = 53;
 
 /// Why the state folder could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +32,9 @@ pub enum StoreError {
     Name {
         /// The name.
         name: String,
+        /// Why.
+        #[source]
+        source: helm::release::ReleaseNameError,
     },
     /// Somebody works on the release.
     #[error("{holder} since {since} (process {pid}) {doing} `{release}`", holder = .0.user, since = .0.since, pid = .0.pid, doing = .0.doing, release = .0.release)]
@@ -68,9 +66,9 @@ impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
         let message = error.to_string();
         match error {
-            StoreError::Name { .. } => Self::new(ErrorKind::Input, message).hint(format!(
-                "lower-case letters, digits, `-` and `.`, at most {LONGEST_NAME} characters"
-            )),
+            StoreError::Name { source, .. } => {
+                Self::new(ErrorKind::Input, message).caused_by(source)
+            }
             StoreError::Locked(holder) => Self::new(
                 ErrorKind::Conflict,
                 format!("`{}` is being worked on", holder.release),
@@ -150,11 +148,10 @@ impl Store {
     /// [`StoreError::Name`].
     pub fn release(&self, namespace: &str, name: &str) -> Result<Release, StoreError> {
         for part in [namespace, name] {
-            if !is_name(part) {
-                return Err(StoreError::Name {
-                    name: part.to_owned(),
-                });
-            }
+            helm::release::validate_name(part).map_err(|source| StoreError::Name {
+                name: part.to_owned(),
+                source,
+            })?;
         }
         Ok(Release {
             root: self.root.clone(),
@@ -198,19 +195,6 @@ fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
     Ok(names)
 }
 
-/// Helm's rule for names of releases: DNS labels with dots between them.
-fn is_name(name: &str) -> bool {
-    name.len() <= LONGEST_NAME
-        && name.split('.').all(|label| {
-            !label.is_empty()
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && label.chars().all(|character| {
-                    character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-'
-                })
-        })
-}
-
 impl Release {
     /// Name of the release, which is the name of the instance.
     pub fn name(&self) -> &str {
@@ -244,7 +228,7 @@ impl Release {
 
     fn record_path(&self, revision: u32) -> PathBuf {
         self.folder()
-            .join(format!("{RECORD_PREFIX}{}.v{revision}", self.name))
+            .join(record::storage_name(&self.name, i64::from(revision)))
     }
 
     /// Takes the release for `doing`; nobody else can until the lock is dropped, also by the end of this process.
@@ -275,10 +259,11 @@ impl Release {
     ///
     /// A folder that cannot be read.
     pub fn revisions(&self) -> Result<Vec<u32>, StoreError> {
-        let prefix = format!("{RECORD_PREFIX}{}.v", self.name);
         let mut revisions: Vec<u32> = names_in(&self.folder())?
             .iter()
-            .filter_map(|name| name.strip_prefix(&prefix)?.parse().ok())
+            .filter_map(|file| helm::release::parse_storage_name(file))
+            .filter(|(name, _)| *name == self.name)
+            .filter_map(|(_, revision)| u32::try_from(revision).ok())
             .collect();
         revisions.sort_unstable();
         Ok(revisions)
@@ -291,8 +276,8 @@ impl Release {
     /// A file that cannot be read or is damaged.
     pub fn read(&self, revision: u32) -> Result<Record, StoreError> {
         let path = self.record_path(revision);
-        let bytes = fs_err::read(&path)?;
-        Record::decode(&bytes).map_err(|source| StoreError::Damaged { path, source })
+        let text = fs_err::read_to_string(&path)?;
+        record::decode(&text).map_err(|source| StoreError::Damaged { path, source })
     }
 
     /// All revisions in order.
@@ -337,14 +322,13 @@ impl Release {
     ///
     /// A full disk and the like; the file then is as it was before.
     pub fn write(&self, record: &Record) -> Result<(), StoreError> {
-        let bytes = record.encode().map_err(|source| StoreError::NotRecorded {
-            revision: record.version,
-            source,
-        })?;
+        let revision = record::revision(record);
+        let text = record::encode(record)
+            .map_err(|source| StoreError::NotRecorded { revision, source })?;
         atomic::create_folder(&self.folder(), 0o700)?;
         Ok(atomic::write(
-            &self.record_path(record.version),
-            &bytes,
+            &self.record_path(revision),
+            text.as_bytes(),
             0o600,
         )?)
     }
@@ -411,35 +395,25 @@ impl Release {
 pub fn states(history: &[Record]) -> Vec<Revision> {
     history
         .iter()
-        .map(|record| (record.version, record.info.status))
+        .map(|record| (record::revision(record), record.info.status))
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::release::{Info, Status};
+    use crate::fleet::release::Status;
 
     fn record(version: u32, status: Status) -> Record {
-        Record {
+        let mut record = Record {
             name: "t01-ea-ioc-01".into(),
-            info: Info {
-                first_deployed: None,
-                last_deployed: None,
-                deleted: None,
-                description: String::new(),
-                status,
-                notes: String::new(),
-                other: serde_json::Map::new(),
-            },
-            chart: serde_json::Value::Null,
-            config: serde_json::Value::Null,
-            manifest: "x".repeat(100_000),
-            hooks: Vec::new(),
-            version,
+            version: version.into(),
             namespace: "t01".into(),
-            other: serde_json::Map::new(),
-        }
+            manifest: "x".repeat(100_000),
+            ..Record::default()
+        };
+        record.set_status(status, "");
+        record
     }
 
     #[test]

@@ -7,11 +7,11 @@ use std::time::Duration;
 use ioc::engine::Engine;
 use ioc::fleet::deploy::{Deployed, Desired, Options};
 use ioc::fleet::progress::Silent;
+use ioc::fleet::release::{Record, record};
 use ioc::fleet::session::{Fleet, Session, Subject, node_name};
 use ioc::fleet::store::Store;
 use ioc::settings::ImageSettings;
 use ioc::ui::error::CommandError;
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::TestContext;
@@ -150,9 +150,10 @@ pub(super) const FOREVER: &str = "trap 'exit 0' TERM; echo started; while :; do 
 
 pub(super) fn desired(manifest: &str) -> Desired {
     Desired {
-        manifest: manifest.to_owned(),
-        chart: json!({"metadata": {"name": "test", "version": "1.0.0", "appVersion": "abc"}}),
-        config: json!({}),
+        record: Record {
+            manifest: manifest.to_owned(),
+            ..Record::default()
+        },
         ..Desired::default()
     }
 }
@@ -217,7 +218,9 @@ pub(super) fn statuses(session: &Session<'_>) -> Vec<String> {
         .map(|record| {
             format!(
                 "{} {}: {}",
-                record.version, record.info.status, record.info.description
+                record::revision(record),
+                record.info.status,
+                record.info.description
             )
         })
         .collect()
