@@ -66,7 +66,7 @@ pub(crate) async fn deploy(args: &DeployArgs, context: &Context) -> CommandResul
             printer.warning(format!(
                 "`{name}` is stopped on purpose, by {} on {}: it is made ready and not started; `ioc start {name}` starts it",
                 stopped.by,
-                stopped.at,
+                stopped.at.strftime("%Y-%m-%d %H:%M:%S UTC"),
                 name = session.subject.instance
             ));
         }

@@ -3,8 +3,8 @@
 pub mod acting;
 pub mod attach;
 pub mod build;
-pub mod check;
 pub mod build_shell;
+pub mod check;
 pub mod completion;
 pub mod delete;
 pub mod deploy;

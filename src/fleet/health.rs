@@ -87,7 +87,7 @@ pub enum Intent {
 pub enum State {
     /// Its processes run.
     Running,
-    /// Runs, and its health check has no result that counts yet.
+    /// Runs, and the command that deploys it still waits for its answer.
     Starting,
     /// Stopped on purpose.
     Stopped,
@@ -139,9 +139,9 @@ pub fn container(facts: Option<&Facts>, intent: Intent, now: Timestamp) -> State
                 return State::CrashLooping;
             }
             match facts.check {
-                Some(Check::Starting) => State::Starting,
                 Some(Check::Unhealthy) => State::Unhealthy,
-                Some(Check::Healthy) | None => State::Running,
+                // the engine makes its first check only after a whole period: that says nothing about the process
+                Some(Check::Starting | Check::Healthy) | None => State::Running,
             }
         }
         Process::Created | Process::Exited | Process::Dead => match intent {
@@ -224,7 +224,7 @@ mod tests {
             (
                 Some(facts(Running, 0, 5, Some(Starting))),
                 Run,
-                State::Starting,
+                State::Running,
             ),
             (
                 Some(facts(Running, 0, 5, Some(Healthy))),

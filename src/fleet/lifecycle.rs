@@ -134,7 +134,11 @@ impl Session<'_> {
             let name = &self.subject.instance;
             return Err(CommandError::new(
                 ErrorKind::Conflict,
-                format!("`{name}` is stopped, by {} on {}", stopped.by, stopped.at),
+                format!(
+                    "`{name}` is stopped, by {} on {}",
+                    stopped.by,
+                    stopped.at.strftime("%Y-%m-%d %H:%M:%S UTC")
+                ),
             )
             .hint(format!("`ioc start {name}` starts it")));
         }

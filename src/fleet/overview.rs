@@ -143,6 +143,10 @@ fn row(
         [] => health::container(None, intent, now),
         states => health::instance(states.iter().copied()),
     };
+    let state = match state {
+        State::Running if record::is_unfinished(newest.info.status) => State::Starting,
+        other => other,
+    };
     if stopped.is_some() && own.iter().any(|container| container.is_kept_running) {
         note = Some("stopped on purpose, but something has started it".to_owned());
     }

@@ -15,6 +15,8 @@ use crate::fleet::workload::model::{Container, HealthCheck, Pod, Propagation, Re
 
 /// Length of a second as the engine counts.
 const NANOSECONDS: i64 = 1_000_000_000;
+/// Seconds between checks during the start period.
+const FIRST_CHECKS: u32 = 5;
 /// Size of one file of a container's log before the next is begun, and how many are kept.
 const LOG_LIMITS: [(&str, &str); 2] = [("max-size", "20m"), ("max-file", "5")];
 
@@ -150,6 +152,8 @@ fn health(check: Option<&HealthCheck>) -> HealthConfig {
         timeout: nanoseconds(check.timeout),
         retries: Some(i64::from(check.failures)),
         start_period: nanoseconds(check.start_period),
+        // engines that know it (API 1.44) do not wait a whole period for the first check
+        start_interval: nanoseconds(check.period.min(FIRST_CHECKS)),
         ..HealthConfig::default()
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use ioc::fleet::progress::Silent;
 use ioc::fleet::release::Status;
+use ioc::fleet::release::record::is_unfinished;
 
 use super::bench::{Bench, FOREVER, deploy, exec, manifests, options};
 
@@ -33,6 +34,9 @@ impl Proxy {
             .context
             .project()
             .join(format!("proxy-{kill_at}.sock"));
+        if socket.exists() {
+            std::fs::remove_file(&socket).unwrap();
+        }
         let listener = UnixListener::bind(&socket).unwrap();
         let shared = Arc::new(Shared {
             engine: bench.host.trim_start_matches("unix://").into(),
@@ -137,7 +141,7 @@ async fn check(bench: &Bench, what: &str) {
         !session
             .history()
             .iter()
-            .any(|record| record.info.status.is_pending()),
+            .any(|record| is_unfinished(record.info.status)),
         "{what}: {:?}",
         super::statuses(&session)
     );
@@ -160,63 +164,135 @@ async fn check(bench: &Bench, what: &str) {
     assert_eq!(std::fs::read_dir(generations).unwrap().count(), 1, "{what}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_killed_after_any_request_is_repaired_by_the_next_command() {
-    let Some(bench) = Bench::new("killed") else {
-        return;
-    };
+/// Kills `command` after each of its requests in turn. `begin` makes the same start for every round, `next` is the
+/// command that repairs. Gives how many kills there were and how many of them left a revision unfinished.
+async fn sweep<Begin>(
+    bench: &Bench,
+    begin: Begin,
+    command: &[&str],
+    next: &[&str],
+) -> (usize, usize)
+where
+    Begin: AsyncFn(&Bench),
+{
     let fleet = bench.fleet().await;
     let subject = bench.subject("a");
-    let (one, two) = (
-        manifests("a", FOREVER, "one"),
-        manifests("a", FOREVER, "two"),
-    );
-    let mut kills = 0;
-    let mut repaired = 0;
+    let (mut kills, mut unfinished) = (0, 0);
     for request in 1.. {
-        // each round begins with revision 1, then revision 2 deployed
         let mut session = fleet.open(&subject, Some("deletes")).unwrap();
-        if !session.history().is_empty() {
+        if !session.history().is_empty() || !session.containers().await.unwrap().is_empty() {
             session.delete(false, &Silent).await.unwrap();
         }
         drop(session);
-        let mut quick = options(false);
-        quick.wait = None;
-        deploy(&fleet, &subject, &one, &quick).await.unwrap();
-        deploy(&fleet, &subject, &two, &quick).await.unwrap();
-        let proxy = Proxy::new(&bench, request);
-        let ended = proxy.run(&bench, &["rollback", "a", "--yes", "--no-wait"]);
-        if let Some(output) = ended {
-            assert!(output.status.success(), "request {request}");
+        begin(bench).await;
+        let proxy = Proxy::new(bench, request);
+        if let Some(output) = proxy.run(bench, command) {
+            assert!(output.status.success(), "{command:?}, request {request}");
             break;
         }
         kills += 1;
-        let was_pending = fleet
+        let was_unfinished = fleet
             .open(&subject, None)
             .unwrap()
             .history()
             .last()
-            .is_some_and(|record| record.info.status.is_pending());
+            .is_some_and(|record| is_unfinished(record.info.status));
         let next = bench
             .context
-            .command(&["start", "a", "--no-wait"])
+            .command(next)
             .env("IOC_ENGINE", &bench.host)
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&next.stderr);
-        assert!(next.status.success(), "after request {request}: {said}");
-        assert_eq!(
-            said.contains("was interrupted"),
-            was_pending,
-            "after request {request}: {said}"
-        );
-        repaired += usize::from(was_pending);
-        check(&bench, &format!("killed after request {request}")).await;
+        let what = format!("{command:?} killed after request {request}: {said}");
+        assert!(next.status.success(), "{what}");
+        assert_eq!(said.contains("was interrupted"), was_unfinished, "{what}");
+        unfinished += usize::from(was_unfinished);
+        check(bench, &what).await;
     }
-    eprintln!("{kills} kills, {repaired} of them left a revision pending");
-    assert!(kills >= 10, "only {kills} requests were made");
+    eprintln!("{command:?}: {kills} kills, {unfinished} of them left a revision unfinished");
+    (kills, unfinished)
+}
+
+/// Two revisions, the second deployed.
+async fn two_revisions(bench: &Bench) {
+    let fleet = bench.fleet().await;
+    let subject = bench.subject("a");
+    let mut quick = options(false);
+    quick.wait = None;
+    for config in ["one", "two"] {
+        let manifest = manifests("a", FOREVER, config);
+        deploy(&fleet, &subject, &manifest, &quick).await.unwrap();
+    }
+}
+
+/// A services repository whose instance `a` renders to the manifests of the other tests.
+fn repository(bench: &Bench, config: &str) {
+    let context = &bench.context;
+    context.write(
+        "ioc.toml",
+        format!(
+            "[beamline.it]\nrepository = \".\"\nnamespace = \"{}\"\n",
+            bench.namespace
+        ),
+    );
+    context.write(
+        "services/a/Chart.yaml",
+        "apiVersion: v2\nname: a\nversion: 1.0.0\n",
+    );
+    context.write(
+        "services/a/templates/all.yaml",
+        manifests("a", FOREVER, config),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_killed_after_any_request_is_repaired_by_the_next_command() {
+    let Some(bench) = Bench::new("killed-rollback") else {
+        return;
+    };
+    let command = ["rollback", "a", "--yes", "--no-wait"];
+    let next = ["start", "a", "--no-wait"];
+    let (kills, unfinished) = sweep(&bench, two_revisions, &command, &next).await;
     assert!(
-        repaired >= 5,
-        "only {repaired} kills left something to repair"
+        kills >= 10 && unfinished >= 5,
+        "{kills} kills, {unfinished} unfinished"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deploy_killed_after_any_request_is_repaired_by_the_next_deploy() {
+    let Some(bench) = Bench::new("killed-deploy") else {
+        return;
+    };
+    repository(&bench, "three");
+    let deploy = ["deploy", "a", "--yes", "--no-wait"];
+    // the first revision of an instance
+    let (kills, unfinished) = sweep(&bench, async |_: &Bench| {}, &deploy, &deploy).await;
+    assert!(
+        kills >= 8 && unfinished >= 3,
+        "{kills} kills, {unfinished} unfinished"
+    );
+    // an upgrade, and then a command that knows nothing of the new revision
+    let next = ["restart", "a", "--yes", "--no-wait"];
+    let (kills, unfinished) = sweep(&bench, two_revisions, &deploy, &next).await;
+    assert!(
+        kills >= 10 && unfinished >= 5,
+        "{kills} kills, {unfinished} unfinished"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_killed_after_any_request_is_finished_by_the_next_deploy() {
+    let Some(bench) = Bench::new("killed-delete") else {
+        return;
+    };
+    repository(&bench, "three");
+    let command = ["delete", "a", "--yes"];
+    let next = ["deploy", "a", "--yes", "--no-wait"];
+    let (kills, unfinished) = sweep(&bench, two_revisions, &command, &next).await;
+    assert!(
+        kills >= 4 && unfinished >= 2,
+        "{kills} kills, {unfinished} unfinished"
     );
 }
