@@ -187,6 +187,7 @@ fn records(examined: &[Examined<'_>], found: &mut Vec<Shared>) {
 }
 
 fn ports(examined: &[Examined<'_>], found: &mut Vec<Shared>) {
+    let of_beamline = port_of_all(examined);
     let mut first: BTreeMap<(Option<&str>, Port), &str> = BTreeMap::new();
     for instance in examined {
         let name = instance.instance.name();
@@ -197,6 +198,9 @@ fn ports(examined: &[Examined<'_>], found: &mut Vec<Shared>) {
             .flat_map(|workloads| &workloads.pods);
         let containers = pods.flat_map(|pod| &pod.containers);
         for (port, is_epics) in containers.flat_map(claimed_ports) {
+            if is_epics && of_beamline.contains(&port) {
+                continue;
+            }
             let other = match first.get(&(node, port)) {
                 Some(other) if *other != name => *other,
                 Some(_) => continue,
@@ -218,6 +222,25 @@ fn ports(examined: &[Examined<'_>], found: &mut Vec<Shared>) {
             });
         }
     }
+}
+
+/// Ports that every IOC names for EPICS: the beamline's own in place of the usual ones, and shared like those.
+fn port_of_all(examined: &[Examined<'_>]) -> Vec<Port> {
+    let mut all = examined
+        .iter()
+        .filter_map(Examined::container)
+        .map(|container| {
+            let ports = claimed_ports(container).into_iter();
+            let ports = ports.filter_map(|(port, is_epics)| is_epics.then_some(port));
+            ports.collect::<Vec<Port>>()
+        });
+    let first = all.next().unwrap_or_default();
+    all.fold(first, |common, ports| {
+        common
+            .into_iter()
+            .filter(|port| ports.contains(port))
+            .collect()
+    })
 }
 
 /// Ports that a container names, and whether it is one that an IOC can do without.

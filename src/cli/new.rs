@@ -23,7 +23,9 @@ pub enum NewWhat {
 
 /// Arguments of `ioc new beamline`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  ioc new beamline t02")]
+#[command(
+    after_help = "Examples:\n  ioc new beamline t02\n  ioc new beamline t02 --location hall-2 --uid 37002"
+)]
 pub struct NewBeamlineArgs {
     /// Name of the beamline: lower-case letters, digits and `-`
     pub name: String,
@@ -31,6 +33,10 @@ pub struct NewBeamlineArgs {
     /// Where it is, as the `location` of its instances [default: the name]
     #[arg(long)]
     pub location: Option<String>,
+
+    /// User and group number that its IOCs run as [default: those of the images]
+    #[arg(long, value_name = "NUMBER")]
+    pub uid: Option<u32>,
 
     /// Show what would be written and write nothing
     #[arg(long)]

@@ -40,6 +40,7 @@ pub(crate) fn new_beamline(args: &NewBeamlineArgs, context: &Context) -> Command
     let new = NewBeamline {
         name: name.clone(),
         location: location.clone(),
+        uid: args.uid,
     };
     let files = scaffold::beamline(&new).map_err(|error| {
         CommandError::new(ErrorKind::Internal, "a template of ioc is broken").caused_by(error)

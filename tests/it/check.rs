@@ -377,8 +377,10 @@ fn a_start_up_that_cannot_be_followed_is_said() {
 #[test]
 fn two_instances_with_the_same_prefix_records_and_ports() {
     let context = project();
-    let new = ["new", "instance", "t02-ea-ioc-02", "--image", "ioc-sim"];
-    assert!(context.run(&new).starts_with("exit code: 0"));
+    for name in ["t02-ea-ioc-02", "t02-mo-ioc-01"] {
+        let new = ["new", "instance", name, "--image", "ioc-sim"];
+        assert!(context.run(&new).starts_with("exit code: 0"));
+    }
     for name in ["t02-ea-ioc-01", "t02-ea-ioc-02"] {
         let folder = format!("beamlines/t02/services/{name}");
         context.write(
@@ -397,7 +399,7 @@ fn two_instances_with_the_same_prefix_records_and_ports() {
     insta::assert_snapshot!(check(&context), @r#"
     exit code: 1
     ----- stdout -----
-    2 instances, 4 records: 2 errors, 1 warning
+    3 instances, 4 records: 2 errors, 1 warning
     ----- stderr -----
     error: `t02-ea-ioc-01` and `t02-ea-ioc-02` have the same PV prefix `T02`
      --> beamlines/t02/services/t02-ea-ioc-02/values.yaml:3:11

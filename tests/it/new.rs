@@ -61,11 +61,11 @@ fn a_beamline_is_added_to_the_project_file_as_it_is_written() {
       # On a cluster, true lets instances run only on nodes labelled beamline=t02.
       useAffinity: false
 
-      # The user and group that the IOCs of this beamline run as; the image's own while this is empty.
+      # The user and group that the IOCs of this beamline run as; those of the image while this is empty.
       podSecurityContext: {}
-      #  runAsUser: 10001
-      #  runAsGroup: 10001
-      #  fsGroup: 10001
+      #  runAsUser: 37000
+      #  runAsGroup: 37000
+      #  fsGroup: 37000
 
       securityContext:
         allowPrivilegeEscalation: false

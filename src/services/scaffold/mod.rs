@@ -35,6 +35,8 @@ pub struct NewBeamline {
     pub name: String,
     /// Where it is.
     pub location: String,
+    /// User and group number that its IOCs run as; those of the images when there is none.
+    pub uid: Option<u32>,
 }
 
 /// Facts about a new instance.
@@ -71,7 +73,7 @@ pub const SHARED_CHART: [&str; 3] = ["Chart.yaml", "templates", "charts"];
 /// A defect of the templates in the binary.
 pub fn beamline(new: &NewBeamline) -> Result<Vec<NewFile>, minijinja::Error> {
     let library_version = library::chart_version(library::IOC_INSTANCE).unwrap_or_default();
-    let facts = context! { beamline => new.name.clone(), location => new.location.clone(), library_version };
+    let facts = context! { beamline => new.name.clone(), location => new.location.clone(), uid => new.uid, library_version };
     let render = |template| render(template, &facts);
     let mut files = vec![
         file("README.md", render(include_str!("files/README.md"))?),
@@ -181,6 +183,7 @@ mod tests {
         let new = NewBeamline {
             name: "t01".to_owned(),
             location: "t01".to_owned(),
+            uid: Some(37001),
         };
         for file in beamline(&new).unwrap() {
             let shipped = fs_err::read_to_string(folder.join(&file.path)).unwrap();
