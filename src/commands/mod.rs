@@ -14,8 +14,10 @@ pub mod exec;
 pub mod history;
 pub mod image;
 pub mod image_bootstrap;
+pub mod import_recipe;
 pub mod logs;
 pub mod new_beamline;
+pub mod new_generic_ioc;
 pub mod new_instance;
 pub mod ps;
 pub mod render;
@@ -129,7 +131,7 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
         Verb::New(args) => match args.what {
             NewWhat::Beamline(args) => new_beamline::new_beamline(&args, context),
             NewWhat::Instance(args) => new_instance::new_instance(&args, context),
-            NewWhat::GenericIoc(_args) => missing(context, "new generic-ioc"),
+            NewWhat::GenericIoc(args) => new_generic_ioc::new_generic_ioc(&args, context),
         },
         Verb::Build(args) => build::build(&args, context).await,
         Verb::Image(args) => match args.verb {
@@ -139,7 +141,7 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
             ImageVerb::Bootstrap(args) => image_bootstrap::image_bootstrap(&args, context).await,
         },
         Verb::Import(args) => match args.what {
-            ImportWhat::Recipe(_args) => missing(context, "import recipe"),
+            ImportWhat::Recipe(args) => import_recipe::import_recipe(&args, context),
         },
         Verb::Check(args) => check::check(&args, context).await,
         Verb::Render(args) => render::render(&args, context),
@@ -160,13 +162,4 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
             "completion needs no settings and is dispatched before",
         )),
     }
-}
-
-/// Says that a verb does not work yet.
-fn missing(_context: &Context, verb: &str) -> CommandResult<Outcome> {
-    Err(CommandError::new(
-        ErrorKind::Unsupported,
-        format!("`ioc {verb}` does not work yet"),
-    )
-    .hint("the status table in README.md says what does"))
 }
