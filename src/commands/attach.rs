@@ -32,6 +32,7 @@ pub(crate) async fn attach(args: &AttachArgs, context: &Context) -> CommandResul
         beamline: args.beamline.beamline.as_deref(),
         instance: &args.instance,
         container: None,
+        state: &context.settings.state,
     };
     let container = containers::find(&engine, selector).await?;
     if !container.is_running {

@@ -28,6 +28,7 @@ pub(crate) async fn exec(args: &ExecArgs, context: &Context) -> CommandResult<Ou
         beamline: args.beamline.beamline.as_deref(),
         instance: &args.instance,
         container: args.container.as_deref(),
+        state: &context.settings.state,
     };
     let container = containers::find(&engine, selector).await?;
     if !container.is_running {

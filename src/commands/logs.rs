@@ -61,6 +61,7 @@ pub(crate) async fn logs(args: &LogsArgs, context: &Context) -> CommandResult<Ou
             beamline: args.beamline.beamline.as_deref(),
             instance,
             container: args.container.as_deref(),
+            state: &context.settings.state,
         };
         found.push(containers::find(&engine, selector).await?);
     }

@@ -4,6 +4,7 @@
 //! container sets all of them.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::ListContainersOptions;
@@ -133,6 +134,9 @@ pub struct Selector<'a> {
     pub instance: &'a str,
     /// Container of the manifest; the IOC itself when not said.
     pub container: Option<&'a str>,
+    /// State folder of whoever asks: their own instance is meant before one of the same name that somebody else
+    /// deployed on this machine.
+    pub state: &'a Path,
 }
 
 /// All containers of all instances, running or not.
@@ -197,9 +201,14 @@ fn choose(
                 .is_none_or(|beamline| container.beamline == beamline)
         })
         .collect();
-    let (of_instance, others): (Vec<_>, Vec<_>) = in_beamline
+    let (mut of_instance, others): (Vec<_>, Vec<_>) = in_beamline
         .into_iter()
         .partition(|container| container.instance == selector.instance);
+    let is_own =
+        |container: &InstanceContainer| Path::new(&container.state_folder) == selector.state;
+    if of_instance.iter().any(is_own) {
+        of_instance.retain(is_own);
+    }
     if of_instance.is_empty() {
         return Err(not_deployed(selector.instance, &others));
     }
@@ -229,11 +238,22 @@ fn choose(
         return Err(CommandError::new(
             ErrorKind::Conflict,
             format!(
-                "`{}` is deployed on beamline `{}` and on `{}`",
-                selector.instance, chosen.beamline, other.beamline
+                "`{}` is deployed on beamline `{}` (namespace `{}`) and on `{}` (namespace `{}`)",
+                selector.instance,
+                chosen.beamline,
+                chosen.namespace,
+                other.beamline,
+                other.namespace
             ),
         )
-        .hint(format!("say which: `--beamline {}`", chosen.beamline)));
+        .hint(if chosen.beamline == other.beamline {
+            format!(
+                "their records are in `{}` and `{}`: `IOC_STATE_DIR` says which is yours",
+                chosen.state_folder, other.state_folder
+            )
+        } else {
+            format!("say which: `--beamline {}`", chosen.beamline)
+        }));
     }
     Ok(chosen)
 }
@@ -295,6 +315,7 @@ mod tests {
             beamline,
             instance,
             container: name,
+            state: Path::new("/own"),
         };
         choose(containers, selector)
             .map(|container| container.id)
@@ -317,7 +338,10 @@ mod tests {
         assert!(
             error(chosen(None, "t01-ea-ioc-02", None)).contains("did you mean `t01-ea-ioc-01`?")
         );
-        assert!(error(chosen(None, "shared", None)).contains("on beamline `t02` and on `t01`"));
+        assert!(
+            error(chosen(None, "shared", None))
+                .contains("on beamline `t02` (namespace `t02`) and on `t01`")
+        );
         assert!(
             error(chosen(None, "t01-ea-ioc-01", Some("x"))).contains("it has t01-ea-ioc-01, proxy")
         );

@@ -1,6 +1,7 @@
 //! Log lines of one container out of the engine, and of one instance through restarts.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use bollard::query_parameters::{EventsOptions, LogsOptions};
 use futures_util::stream::{BoxStream, StreamExt};
@@ -131,6 +132,7 @@ async fn next_container(
         beamline: Some(&before.beamline),
         instance: &before.instance,
         container: Some(&before.container),
+        state: Path::new(&before.state_folder),
     };
     loop {
         if let Ok(found) = containers::find(engine, selector).await
