@@ -27,7 +27,6 @@ pub(super) enum Scalar {
     Float(f64),
     Text,
     Timestamp,
-    Merge,
 }
 
 pub(crate) fn decode_first(text: &str, keys: DuplicateKeys) -> Result<Value, YamlError> {
@@ -56,7 +55,7 @@ struct Decoder<'t, 'a> {
     depth: usize,
 }
 
-const MAX_DEPTH: usize = 2000;
+const MAX_DEPTH: usize = 256;
 
 impl<'t, 'a> Decoder<'t, 'a> {
     fn new(tree: &'t Tree<'a>, keys: DuplicateKeys) -> Self {
@@ -165,7 +164,7 @@ impl<'t, 'a> Decoder<'t, 'a> {
                     format!("json: unsupported value: {text}"),
                 ));
             }
-            Scalar::Text | Scalar::Timestamp | Scalar::Merge => Value::String(text.into()),
+            Scalar::Text | Scalar::Timestamp => Value::String(text.into()),
         })
     }
 
@@ -213,7 +212,7 @@ impl<'t, 'a> Decoder<'t, 'a> {
                 Scalar::Bool(truth) => if truth { "true" } else { "false" }.into(),
                 Scalar::Int(number) => number.to_string().into(),
                 Scalar::Float(number) => float_key(number).into(),
-                Scalar::Text | Scalar::Timestamp | Scalar::Merge => text.as_ref().into(),
+                Scalar::Text | Scalar::Timestamp => text.as_ref().into(),
                 Scalar::Null => return Err(unsupported_key(node, "%!s(<nil>)", "<nil>")),
                 Scalar::Uint(number) => {
                     return Err(unsupported_key(node, "uint64", &format!("{number:#x}")));
@@ -366,7 +365,6 @@ const fn kind_of(scalar: &Scalar) -> &'static str {
         Scalar::Float(_) => "float",
         Scalar::Text => "str",
         Scalar::Timestamp => "timestamp",
-        Scalar::Merge => "merge",
     }
 }
 
@@ -391,7 +389,6 @@ pub(super) fn resolve(text: &str) -> Scalar {
         | b'F'
         | b'o'
         | b'O' => {}
-        b'<' if text == "<<" => return Scalar::Merge,
         _ => return Scalar::Text,
     }
     match text {

@@ -371,7 +371,11 @@ impl<'a> Parser<'a> {
         let next = self.scanner.peek()?;
         let (at, end) = (next.start, next.end);
         let key = match next.kind {
-            Kind::Value | Kind::FlowEntry | Kind::FlowSequenceEnd => self.empty(end),
+            Kind::Value | Kind::FlowEntry | Kind::FlowSequenceEnd => {
+                // As in Helm's parser, which passes the token with the empty key.
+                self.scanner.take()?;
+                self.empty(end)
+            }
             _ => self.node(false, false)?,
         };
         let value = if self.scanner.peek()?.kind == Kind::Value {
@@ -407,23 +411,20 @@ impl<'a> Parser<'a> {
                 continue;
             }
             self.scanner.take()?;
-            let key = self.flow_mapping_part()?;
+            let key = match self.scanner.peek()?.kind {
+                Kind::Value | Kind::FlowEntry | Kind::FlowMappingEnd => self.empty(at),
+                _ => self.node(false, false)?,
+            };
             let value = if self.scanner.peek()?.kind == Kind::Value {
                 self.scanner.take()?;
-                self.flow_mapping_part()?
+                match self.scanner.peek()?.kind {
+                    Kind::FlowEntry | Kind::FlowMappingEnd => self.empty(at),
+                    _ => self.node(false, false)?,
+                }
             } else {
                 self.empty(at)
             };
             entries.push((key, value));
-        }
-    }
-
-    fn flow_mapping_part(&mut self) -> Parsed<NodeId> {
-        let next = self.scanner.peek()?;
-        let mark = next.start;
-        match next.kind {
-            Kind::Value | Kind::FlowEntry | Kind::FlowMappingEnd => Ok(self.empty(mark)),
-            _ => self.node(false, false),
         }
     }
 }

@@ -5,13 +5,13 @@
 //! not indent, and so on.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use super::error::{Mark, YamlError};
 use super::literal::{is_blank, is_break_at, is_breakz_at, is_word, width};
 
 /// Levels of brackets or indentation that are read at most.
-pub(super) const MAX_DEPTH: usize = 1000;
+pub(super) const MAX_DEPTH: usize = 128;
 const MAX_KEY_LENGTH: u32 = 1024;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +76,9 @@ pub(super) struct Scanner<'a> {
     indents: Vec<i32>,
     pub(super) flow_level: usize,
     simple_keys: Vec<SimpleKey>,
+    /// Index in `simple_keys` of the key that begins with a token. Helm's scanner forgets it for an
+    /// empty flow collection, so that `[]: x` is no mapping.
+    keys_by_token: HashMap<usize, usize>,
     pub(super) simple_key_allowed: bool,
     ended: bool,
 }
@@ -107,6 +110,7 @@ impl<'a> Scanner<'a> {
             indents: Vec::new(),
             flow_level: 0,
             simple_keys: vec![SimpleKey::default()],
+            keys_by_token: HashMap::new(),
             simple_key_allowed: true,
             ended: false,
         })
@@ -143,16 +147,16 @@ impl<'a> Scanner<'a> {
     }
 
     fn head_may_be_key(&mut self) -> Scanned<bool> {
-        let head = self.tokens_taken;
-        let found = self
-            .simple_keys
-            .iter()
-            .position(|key| key.possible && key.token_number == head);
-        found.map_or(Ok(false), |index| self.key_still_possible(index))
+        match self.keys_by_token.get(&self.tokens_taken) {
+            Some(&index) => self.key_still_possible(index),
+            None => Ok(false),
+        }
     }
 
     fn key_still_possible(&mut self, index: usize) -> Scanned<bool> {
-        let key = self.simple_keys[index];
+        let Some(&key) = self.simple_keys.get(index) else {
+            return Ok(false);
+        };
         if !key.possible {
             return Ok(false);
         }
@@ -252,17 +256,15 @@ impl<'a> Scanner<'a> {
     }
 
     fn insert(&mut self, token_number: usize, kind: Kind<'a>, mark: Mark) {
-        let index = token_number
-            .saturating_sub(self.tokens_taken)
-            .min(self.tokens.len());
-        self.tokens.insert(
-            index,
-            Token {
-                kind,
-                start: mark,
-                end: mark,
-            },
-        );
+        let token = Token {
+            kind,
+            start: mark,
+            end: mark,
+        };
+        match token_number.checked_sub(self.tokens_taken) {
+            Some(index) => self.tokens.insert(index.min(self.tokens.len()), token),
+            None => self.tokens.push_back(token),
+        }
     }
 
     fn scan_next(&mut self) -> Scanned<()> {
@@ -393,6 +395,7 @@ impl<'a> Scanner<'a> {
     fn flow_start(&mut self, kind: Kind<'a>) -> Scanned<()> {
         self.save_simple_key()?;
         self.simple_keys.push(SimpleKey {
+            token_number: self.tokens_taken + self.tokens.len(),
             mark: self.mark,
             ..SimpleKey::default()
         });
@@ -411,7 +414,9 @@ impl<'a> Scanner<'a> {
         self.remove_simple_key()?;
         if self.flow_level > 0 {
             self.flow_level -= 1;
-            self.simple_keys.pop();
+            if let Some(key) = self.simple_keys.pop() {
+                self.keys_by_token.remove(&key.token_number);
+            }
         }
         self.simple_key_allowed = false;
         let start = self.mark;
@@ -468,6 +473,7 @@ impl<'a> Scanner<'a> {
             let number = Some(key.token_number);
             self.roll_indent(column, number, Kind::BlockMappingStart, key.mark)?;
             self.simple_keys[last].possible = false;
+            self.keys_by_token.remove(&key.token_number);
             self.simple_key_allowed = false;
         } else {
             if self.flow_level == 0 {
@@ -567,6 +573,8 @@ impl<'a> Scanner<'a> {
         if let Some(last) = self.simple_keys.last_mut() {
             *last = key;
         }
+        self.keys_by_token
+            .insert(key.token_number, self.simple_keys.len() - 1);
         Ok(())
     }
 
@@ -576,6 +584,9 @@ impl<'a> Scanner<'a> {
         };
         if key.possible && key.required {
             return Err(self.error("could not find expected ':'"));
+        }
+        if key.possible {
+            self.keys_by_token.remove(&key.token_number);
         }
         if let Some(last) = self.simple_keys.last_mut() {
             last.possible = false;

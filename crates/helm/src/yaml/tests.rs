@@ -36,3 +36,89 @@ fn scalars_are_those_of_helm() {
         assert_eq!(yaml(text), expected, "{text}");
     }
 }
+
+#[test]
+fn problems_have_a_place() {
+    for (text, line, column, helm) in [
+        (
+            "a: b: c",
+            1,
+            5,
+            "yaml: mapping values are not allowed in this context",
+        ),
+        (
+            "a: 1\nb:\n\tc: 1",
+            3,
+            1,
+            "yaml: line 3: found character that cannot start any token",
+        ),
+        (
+            "a: [1\nb: 2\n",
+            2,
+            2,
+            "yaml: line 1: did not find expected ',' or ']'",
+        ),
+        ("a: *x", 1, 4, "yaml: unknown anchor 'x' referenced"),
+        ("a: \"x", 1, 6, "yaml: found unexpected end of stream"),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert_eq!(
+            (error.line, error.column, error.helm_text().as_str()),
+            (line, column, helm)
+        );
+    }
+}
+
+#[test]
+fn duplicate_keys_are_refused_where_that_is_wanted() {
+    assert_eq!(
+        parse("a: 1\na: 2").unwrap().get("a"),
+        Some(&Value::Float(2.0))
+    );
+    let error = parse_strict("x: 1\na: 1\na: 2").unwrap_err();
+    assert_eq!(
+        (error.line, error.message.as_str()),
+        (3, "key \"a\" already set in map")
+    );
+}
+
+#[test]
+fn bombs_are_refused() {
+    use std::fmt::Write as _;
+
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let refs = vec![format!("*a{}", level - 1); 10].join(", ");
+        writeln!(bomb, "a{level}: &a{level} [{refs}]").unwrap();
+    }
+    assert_eq!(
+        parse(&bomb).unwrap_err().message,
+        "document contains excessive aliasing"
+    );
+    assert!(parse(&"[".repeat(100_000)).is_err());
+    assert!(parse(&"- ".repeat(100_000)).is_err());
+    assert!(
+        parse("a: &a [*a]")
+            .unwrap_err()
+            .message
+            .contains("value contains itself")
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn reading_never_panics(text in "[-a-c:,#&*!|>'\"%@`{}\\[\\]?~<0-9\\\\ \n\t]{0,60}") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn what_is_written_reads_back(texts in proptest::collection::vec("\\PC{0,12}|[ \n\ta#:-]{0,8}", 1..5)) {
+        let list = Value::List(texts.iter().map(|text| text.as_str().into()).collect());
+        let writable = !texts.iter().any(|text| {
+            is_unwritable(text) || text.contains(['\r', '\u{85}', '\u{2028}', '\u{2029}', '\u{feff}'])
+        });
+        if writable {
+            proptest::prop_assert_eq!(parse(&to_yaml(&list)).unwrap(), list);
+        }
+    }
+}
