@@ -232,7 +232,13 @@ impl Session<'_> {
                 })
             }
             Err(error) => {
-                self.mark_failed(plan.revision, &first_line(&error), true)?;
+                if let Err(second) = self.mark_failed(plan.revision, &first_line(&error), true) {
+                    // a full disk, most likely: what went wrong first is what counts
+                    return Err(error.hint(format!(
+                        "that could not be recorded either ({second}); the next command on `{}` repairs it",
+                        self.subject.instance
+                    )));
+                }
                 if options.atomic {
                     self.go_back(before, error, progress).await
                 } else {
