@@ -154,7 +154,6 @@ fn health(check: Option<&HealthCheck>) -> HealthConfig {
         start_period: nanoseconds(check.start_period),
         // engines that know it (API 1.44) do not wait a whole period for the first check
         start_interval: nanoseconds(check.period.min(FIRST_CHECKS)),
-        ..HealthConfig::default()
     }
 }
 
