@@ -313,3 +313,6 @@ pub fn collect_list(layer: &Layer<'_>, host_arch: &str) -> String {
     take("file", "/epics/versions.json");
     list
 }
+
+#[cfg(test)]
+mod tests;
