@@ -193,15 +193,39 @@ pub(crate) fn failed(error: CommandError, instance: &str) -> CommandError {
     if message.contains(instance) || error.kind() == ErrorKind::BrokenPipe {
         return error;
     }
-    let mut outer = CommandError::new(
+    let hints = error.hints().to_vec();
+    let outer = CommandError::from_diagnostics(
         error.kind(),
-        format!("`{instance}` was not deployed: {message}"),
-    );
-    for cause in error.causes() {
-        outer = outer.caused_by(cause);
+        format!("`{instance}` was not deployed"),
+        error.diagnostics().to_vec(),
+    )
+    .caused_by(error);
+    hints.into_iter().fold(outer, CommandError::hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_the_instance_and_keeps_causes_and_hints() {
+        let error = failed(
+            CommandError::new(ErrorKind::Engine, "failed to make a container")
+                .caused_by("no such device")
+                .hint("plug it in"),
+            "t01-ea-ioc-01",
+        );
+        assert_eq!(error.to_string(), "`t01-ea-ioc-01` was not deployed");
+        assert_eq!(
+            error.causes(),
+            ["failed to make a container", "no such device"]
+        );
+        assert_eq!(error.hints(), ["plug it in"]);
+        assert_eq!(error.kind(), ErrorKind::Engine);
+        let named = failed(
+            CommandError::new(ErrorKind::Unhealthy, "`x` has ended"),
+            "x",
+        );
+        assert_eq!(named.to_string(), "`x` has ended");
     }
-    for hint in error.hints() {
-        outer = outer.hint(hint.clone());
-    }
-    outer
 }
