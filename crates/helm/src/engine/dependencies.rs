@@ -1,7 +1,7 @@
 //! Which dependencies take part, under which names, and which of their values the parent imports.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::RenderError;
 use super::active::Active;
@@ -184,7 +184,7 @@ fn import(chart: &mut Active<'_>, warnings: &mut Warnings) -> Result<(), RenderE
     // What the parent says itself wins over what it imports.
     let values = deep_copy(&values);
     merge_tables(&values, &imported, warnings);
-    chart.values = Rc::new(Value::Map(values).to_plain());
+    chart.values = Arc::new(Value::Map(values).to_plain());
     Ok(())
 }
 

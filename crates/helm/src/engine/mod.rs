@@ -72,7 +72,9 @@ fn render_here(
     dependencies::process(&mut active, &user_values, &mut warnings)?;
     let active = active;
     let coalesced = coalesce::coalesce_values(&active, &user_values, &mut warnings)?;
-    let violations = dot::check_schemas(&active, &Value::Map(coalesced.clone()).to_plain());
+    // The merged values as they are before templates change them.
+    let merged = Value::Map(coalesced.clone()).to_plain();
+    let violations = dot::check_schemas(&active, &merged);
     if !violations.is_empty() {
         return Err(RenderError::schema(violations));
     }
@@ -84,8 +86,6 @@ fn render_here(
             current.version
         )));
     }
-    // The merged values as they are before templates change them.
-    let merged = Value::Map(coalesced.clone()).to_plain();
     let files = execute_all(&active, &coalesced, options, capabilities, limits)?;
     manifest::assemble(chart, &active, files, merged, warnings)
 }
