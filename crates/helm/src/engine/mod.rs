@@ -22,7 +22,8 @@ use crate::go::text::Text;
 use crate::go::value::{Map, MapType, Value};
 use crate::limits::Limits;
 use crate::semantic_version::is_compatible;
-use crate::template::exec::{Evaluated, Runtime, execute, without_no_value};
+use crate::template::exec::{Evaluated, Runtime, execute};
+use crate::template::nested::without_no_value;
 use crate::template::set::TemplateSet;
 use crate::yaml;
 

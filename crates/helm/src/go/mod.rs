@@ -2,6 +2,7 @@
 //! and quotes them, and how Sprig converts between them.
 
 pub(crate) mod convert;
+mod floats;
 pub(crate) mod format;
 pub(crate) mod json;
 pub(crate) mod objects;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::ast::{At, Branch, Command, Expr, ExprKind, ListNode, Node, Pipe};
 use super::error::{ExecError, Location};
 use super::set::{Entry, TemplateSet};
+use super::turns::Turns;
 use crate::functions::Function;
 use crate::functions::random::Random;
 use crate::go::format::print_value;
@@ -62,7 +63,7 @@ pub(crate) struct Runtime {
     steps: Cell<u64>,
     output: Cell<u64>,
     nesting: Cell<usize>,
-    included: RefCell<HashMap<Text, usize>>,
+    pub(super) included: RefCell<HashMap<Text, usize>>,
 }
 
 impl Runtime {
@@ -643,132 +644,5 @@ impl<'t> State<'t> {
 
     pub(crate) fn random(&self) -> std::cell::RefMut<'t, Random> {
         self.runtime.random.borrow_mut()
-    }
-
-    /// Helm's `include`: the output of another template as a string.
-    pub(crate) fn include(&mut self, name: &Text, data: Value) -> Executed<Text> {
-        let runtime = self.runtime;
-        let open = {
-            let mut included = runtime.included.borrow_mut();
-            let open = included.entry(name.clone()).or_insert(0);
-            *open += 1;
-            *open
-        };
-        if open > runtime.limits.include_depth + 1 {
-            return Err(ExecError::plain(format!(
-                "rendering template has a nested reference name: {}: unable to execute template",
-                name.lossy()
-            )));
-        }
-        let set = self.set;
-        let result = self.deeper(|_| execute(runtime, set, name, &Evaluated::bare(data)));
-        if let Some(open) = runtime.included.borrow_mut().get_mut(name) {
-            *open -= 1;
-        }
-        result.map(Text::from_bytes)
-    }
-
-    /// Helm's `tpl`: a string executed as a template that sees all others.
-    pub(crate) fn tpl(&mut self, template: &Text, data: Value) -> Executed<Text> {
-        const NAME: &str = "gotpl";
-        let source = template.lossy();
-        let parsed = super::parser::parse(&source).map_err(|error| {
-            let template = quote(template);
-            let text = error.go_text(NAME);
-            ExecError::plain(format!("cannot parse template {template}: {text}"))
-        })?;
-        let file: Arc<str> = NAME.into();
-        let mut set = TemplateSet::layer(self.set);
-        set.add(&file, &parsed);
-        let entry = Entry {
-            name: NAME.into(),
-            body: Arc::clone(&parsed.main),
-            file,
-            source: Arc::clone(&parsed.source),
-        };
-        let runtime = self.runtime;
-        let out = self
-            .deeper(|_| execute_entry(runtime, &set, &entry, &Evaluated::bare(data)))
-            .map_err(|cause| ExecError::Tpl {
-                template: template.clone(),
-                cause: Box::new(cause),
-            })?;
-        Ok(without_no_value(Text::from_bytes(out)))
-    }
-}
-
-/// Removes what Go prints for a value that is not there.
-pub(crate) fn without_no_value(text: Text) -> Text {
-    match text {
-        Text::Utf8(text) if text.contains("<no value>") => text.replace("<no value>", "").into(),
-        Text::Raw(bytes) => {
-            let mut kept = Vec::with_capacity(bytes.len());
-            let mut rest = bytes.as_ref();
-            while let Some((&first, after)) = rest.split_first() {
-                if let Some(after) = rest.strip_prefix(b"<no value>") {
-                    rest = after;
-                } else {
-                    kept.push(first);
-                    rest = after;
-                }
-            }
-            Text::from_bytes(kept)
-        }
-        text @ Text::Utf8(_) => text,
-    }
-}
-
-/// The turns of a range.
-enum Turns {
-    Count { next: i64, end: i64, kind: IntType },
-    List(crate::go::value::List, usize),
-    Entries(std::vec::IntoIter<(Text, Value)>, bool),
-}
-
-impl Turns {
-    fn len(&self) -> usize {
-        match self {
-            Self::Count { next, end, .. } => usize::try_from(end - next).unwrap_or(usize::MAX),
-            Self::List(list, at) => list.items.len() - at,
-            Self::Entries(entries, _) => entries.len(),
-        }
-    }
-}
-
-impl Iterator for Turns {
-    type Item = (Evaluated, Evaluated);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self {
-            Self::Count { next, end, kind } => {
-                if next >= end {
-                    return None;
-                }
-                let value = Value::Int(*next, *kind);
-                *next += 1;
-                Some((Evaluated::bare(Value::Nil), Evaluated::bare(value)))
-            }
-            Self::List(list, at) => {
-                let value = list.items.get(*at)?.clone();
-                let index = Value::int(i64::try_from(*at).unwrap_or(i64::MAX));
-                *at += 1;
-                let in_interface = list.element == Element::Any;
-                Some((
-                    Evaluated::bare(index),
-                    Evaluated {
-                        value,
-                        in_interface,
-                    },
-                ))
-            }
-            Self::Entries(entries, in_interface) => {
-                let (key, value) = entries.next()?;
-                let element = Evaluated {
-                    value,
-                    in_interface: *in_interface,
-                };
-                Some((Evaluated::bare(Value::Str(key)), element))
-            }
-        }
     }
 }

@@ -12,8 +12,11 @@ pub(crate) mod error;
 pub(crate) mod exec;
 pub(crate) mod fields;
 pub(crate) mod lexer;
+pub(crate) mod nested;
+mod number;
 pub(crate) mod parser;
 pub(crate) mod set;
+mod turns;
 
 #[cfg(test)]
 mod tests;

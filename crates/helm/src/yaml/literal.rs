@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::error::{Mark, YamlError};
-use super::scanner::{Kind, Scanner};
+use super::scanner::Scanner;
+use super::token::Kind;
 
 pub(super) const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')

@@ -17,6 +17,7 @@ mod node;
 mod number;
 mod parser;
 mod scanner;
+mod token;
 mod value;
 mod writer;
 

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use super::error::{Mark, YamlError};
 use super::node::{Content, Node, NodeId, Tree};
-use super::scanner::{Kind, MAX_DEPTH, Scanner, Token};
+use super::scanner::{MAX_DEPTH, Scanner};
+use super::token::{Kind, Token};
 
 const CORE_TAG_PREFIX: &str = "tag:yaml.org,2002:";
 

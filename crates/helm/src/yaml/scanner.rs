@@ -4,58 +4,16 @@
 //! descendant in Go) applies them: a key must end on its own line within 1024 characters, a tab may
 //! not indent, and so on.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
 use super::error::{Mark, YamlError};
 use super::literal::{is_blank, is_break_at, is_breakz_at, is_word, width};
 
+use super::token::{Kind, Token};
+
 /// Levels of brackets or indentation that are read at most.
 pub(super) const MAX_DEPTH: usize = 128;
 const MAX_KEY_LENGTH: u32 = 1024;
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind<'a> {
-    StreamEnd,
-    VersionDirective {
-        major: u8,
-        minor: u8,
-    },
-    TagDirective {
-        handle: &'a str,
-        prefix: Cow<'a, str>,
-    },
-    DocumentStart,
-    DocumentEnd,
-    BlockSequenceStart,
-    BlockMappingStart,
-    BlockEnd,
-    FlowSequenceStart,
-    FlowSequenceEnd,
-    FlowMappingStart,
-    FlowMappingEnd,
-    BlockEntry,
-    FlowEntry,
-    Key,
-    Value,
-    Alias(&'a str),
-    Anchor(&'a str),
-    Tag {
-        handle: Cow<'a, str>,
-        suffix: Cow<'a, str>,
-    },
-    Scalar {
-        text: Cow<'a, str>,
-        plain: bool,
-    },
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Token<'a> {
-    pub(super) kind: Kind<'a>,
-    pub(super) start: Mark,
-    pub(super) end: Mark,
-}
 
 #[derive(Debug, Clone, Copy, Default)]
 struct SimpleKey {
