@@ -348,10 +348,20 @@ impl Layers<'_> {
         let name = ["IOC_USER", "SUDO_USER", "USER", "LOGNAME"]
             .iter()
             .find_map(|name| self.variable(name))
-            .unwrap_or_else(|| rustix::process::getuid().as_raw().to_string());
+            .unwrap_or_else(|| account_name(rustix::process::getuid().as_raw()));
         let host = rustix::system::uname();
         format!("{name}@{}", host.nodename().to_string_lossy())
     }
+}
+
+/// The account's name in the local table of accounts, or its number where the name is kept elsewhere.
+fn account_name(uid: u32) -> String {
+    let accounts = fs_err::read_to_string("/etc/passwd").unwrap_or_default();
+    accounts
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.get(2).and_then(|field| field.parse().ok()) == Some(uid))
+        .map_or_else(|| uid.to_string(), |fields| fields[0].to_owned())
 }
 
 fn named_project(folder: &Path) -> CommandResult<PathBuf> {

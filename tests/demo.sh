@@ -47,6 +47,10 @@ mkdir -p "$demo/project" "$demo/state"
 cp -a ioc.toml generic-iocs beamlines "$demo/project/"
 export IOC_PROJECT=$demo/project IOC_STATE_DIR=$demo/state IOC_CACHE_DIR=$root/.cache/ioc
 cd "$demo/project"
+# A repository of its own, so that versions show the commit and whether the working copy was changed.
+git init -q .
+git add -A
+git -c user.name=demo -c user.email=demo@localhost commit -qm "The example beamline"
 "$IOC" delete --all -b t01 --yes --volumes >/dev/null 2>&1 || true
 
 chapter "The operating-system image and the IOC image"
