@@ -52,6 +52,7 @@ git init -q .
 git add -A
 git -c user.name=demo -c user.email=demo@localhost commit -qm "The example beamline"
 "$IOC" delete --all -b t01 --yes --volumes >/dev/null 2>&1 || true
+rm -rf "$demo/state"
 
 chapter "The operating-system image and the IOC image"
 run image bootstrap --suite trixie

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::fleet::containers::{self, InstanceContainer};
-use crate::fleet::health::{self, Check, Facts, Intent, State};
+use crate::fleet::health::{self, Check, Facts, Intent, Process, State};
 use crate::fleet::local::observe;
 use crate::fleet::release::record::{self, BEAMLINE, annotation};
 use crate::fleet::release::{Record, Status};
@@ -160,7 +160,10 @@ fn row(
         beamline: annotation(shown, BEAMLINE).unwrap_or_default().to_owned(),
         namespace: release.namespace().to_owned(),
         state,
-        health: main_facts.and_then(|facts| facts.check),
+        // the engine keeps the last answer of a process that has ended
+        health: main_facts
+            .filter(|facts| facts.process == Process::Running)
+            .and_then(|facts| facts.check),
         restarts: own
             .iter()
             .filter_map(|container| facts.get(container.id.as_str()))

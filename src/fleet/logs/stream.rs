@@ -183,17 +183,15 @@ pub async fn before_last_start(
         .await
         .map_err(|error| refused(error, "failed to look at the container"))?;
     let restarts = facts.restart_count.unwrap_or(0);
-    let started: Option<Timestamp> = facts
-        .state
-        .and_then(|state| state.started_at)
-        .and_then(|time| time.parse().ok());
-    let created: Option<Timestamp> = facts.created.and_then(|time| time.to_string().parse().ok());
-    // A first start follows the creation within moments; anything later is a start by hand.
-    let started_again = match (created, started) {
-        (Some(created), Some(started)) => {
-            started.duration_since(created) > jiff::SignedDuration::from_secs(30)
-        }
-        _ => false,
-    };
+    let time = |text: Option<String>| text.and_then(|time| time.parse::<Timestamp>().ok());
+    let (started, finished) = facts.state.map_or((None, None), |state| {
+        (time(state.started_at), time(state.finished_at))
+    });
+    // The engine keeps the end of the run before, also of one that was stopped and started by hand; without one
+    // it gives the year 1.
+    let started_again = matches!(
+        (finished, started),
+        (Some(finished), Some(started)) if finished > Timestamp::UNIX_EPOCH && finished <= started
+    );
     Ok(started.filter(|_| restarts > 0 || started_again))
 }
