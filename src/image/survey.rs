@@ -200,10 +200,16 @@ pub async fn survey<'a>(
         };
         let mut developer_key = String::new();
         for target in Target::ALL {
-            let prepared = prepare(&parts, target, &developer_key).map_err(|error| {
+            let mut prepared = prepare(&parts, target, &developer_key).map_err(|error| {
                 CommandError::new(ErrorKind::Internal, "a Containerfile cannot be rendered")
                     .caused_by(error)
             })?;
+            if layer.image.definition().is_none() {
+                // Arguments that every builder knows and that stay in no image.
+                for (name, value) in proxy_arguments(settings) {
+                    prepared.arguments.insert(name.to_owned(), value);
+                }
+            }
             developer_key = prepared.key();
             keys.insert((prepared.image.clone(), target), developer_key.clone());
             survey
@@ -432,6 +438,23 @@ fn without_tag(reference: &str) -> &str {
     }
 }
 
+/// The proxy for images with a Dockerfile of their own.
+fn proxy_arguments(settings: &Settings) -> Vec<(&'static str, String)> {
+    let fetch = &settings.fetch;
+    let mut arguments = Vec::new();
+    if let Some(proxy) = &fetch.proxy {
+        for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"] {
+            arguments.push((name, proxy.clone()));
+        }
+    }
+    if let Some(hosts) = &fetch.no_proxy {
+        for name in ["no_proxy", "NO_PROXY"] {
+            arguments.push((name, hosts.clone()));
+        }
+    }
+    arguments
+}
+
 /// Certificates and proxy of the site for build steps: mounted while a step runs, never part of an image.
 fn site_files(settings: &Settings) -> CommandResult<Files> {
     let mut files = Files::new();
@@ -461,6 +484,10 @@ fn site_files(settings: &Settings) -> CommandResult<Files> {
         let quoted = crate::image::script::quote(proxy);
         for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"] {
             environment.push_str(&format!("export {name}={quoted}\n"));
+        }
+        if let Some(hosts) = &settings.fetch.no_proxy {
+            let quoted = crate::image::script::quote(hosts);
+            environment.push_str(&format!("export no_proxy={quoted} NO_PROXY={quoted}\n"));
         }
         let plain = proxy.replace(['"', '\\', '\n'], "");
         apt.push_str(&format!(
