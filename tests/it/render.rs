@@ -153,6 +153,93 @@ fn the_example_beamline_renders_as_with_helm_and_helm_finds_nothing_wrong() {
     }
 }
 
+/// The shape of the services repositories of epics-containers: values of the library chart below its own name and
+/// imported by the chart that instances share, anchors and merge keys in the shared values, skeletons.
+fn repository_of_epics_containers() -> TestContext {
+    let context = TestContext::new();
+    for (path, text) in [
+        ("ioc.toml", "[beamline.bl01t]\nrepository = \"bl01t\"\n"),
+        (
+            "bl01t/.helm-shared/Chart.yaml",
+            "apiVersion: v2\nname: ec-service\nversion: 1.0.0\ndependencies:\n  - name: ioc-instance\n    version: 5.5.0\n    repository: oci://registry.example.org/charts\n    import-values:\n      - child: ioc-instance\n        parent: ioc-instance\n",
+        ),
+        (
+            "bl01t/.helm-shared/templates/ioc_instance.yaml",
+            "{{ include \"ioc-instance\" . }}\n",
+        ),
+        (
+            "bl01t/library/ioc-instance/Chart.yaml",
+            "apiVersion: v2\nname: ioc-instance\ntype: library\nversion: 5.5.0\n",
+        ),
+        (
+            "bl01t/library/ioc-instance/values.yaml",
+            "ioc-instance:\n  image: \"\"\n  hostNetwork: true\n  iocEnv: []\n  resources: {limits: {cpu: 500m}}\n",
+        ),
+        (
+            "bl01t/library/ioc-instance/templates/_ioc.tpl",
+            "{{- define \"ioc-instance\" -}}\n{{- $values := index .Values \"ioc-instance\" -}}\n{{- $_ := set .Values \"files\" (.Files.Glob \"config/*\").AsConfig -}}\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\n  labels: {location: {{ $values.location }}, domain: {{ $values.domain | default .Values.global.domain }}}\ndata:\n{{ .Values.files | indent 2 }}\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Release.Name }}\nspec:\n  hostNetwork: {{ $values.hostNetwork }}\n  containers:\n    - name: ioc\n      image: {{ required \"ERROR - You must supply image.\" $values.image }}\n      env: &env\n        {{- toYaml $values.iocEnv | nindent 8 }}\n    - {name: side, image: a, env: *env}\n{{- end -}}\n",
+        ),
+        (
+            "bl01t/services/values.yaml",
+            "shared: &shared\n  location: bl01t\n  iocEnv: [{name: A, value: \"0755\"}]\nglobal: {domain: p45}\nioc-instance:\n  <<: *shared\n",
+        ),
+        ("bl01t/services/.ioc_template/Chart.yaml", "not: a chart\n"),
+        (
+            "bl01t/services/bl01t-ea-test-01/values.yaml",
+            "ioc-instance:\n  image: registry.example.org/ioc:1\n",
+        ),
+        ("bl01t/services/bl01t-ea-test-01/config/st.cmd", "iocInit\n"),
+    ] {
+        context.write(path, text);
+    }
+    let instance = "bl01t/services/bl01t-ea-test-01";
+    for part in ["Chart.yaml", "templates"] {
+        context.symlink(
+            &format!("../../.helm-shared/{part}"),
+            &format!("{instance}/{part}"),
+        );
+    }
+    context.symlink(
+        "../../../library/ioc-instance",
+        &format!("{instance}/charts/ioc-instance"),
+    );
+    context
+}
+
+#[test]
+fn a_repository_of_epics_containers_renders_as_with_helm() {
+    let Some(binary) = testbed::part("helm.sh", "HELM_BINARY") else {
+        return;
+    };
+    let context = repository_of_epics_containers();
+    let services = context.project().join("bl01t/services");
+    let folder = services.join("bl01t-ea-test-01");
+    let (shared, own) = (services.join("values.yaml"), folder.join("values.yaml"));
+    let expected = helm(&binary, "bl01t-ea-test-01", &folder, &[&shared, &own]).unwrap();
+    let ours = context.succeed(&["render", "--all", "-b", "bl01t"]);
+    pretty_assertions::assert_eq!(ours, expected);
+}
+
+#[test]
+fn a_repository_of_epics_containers_has_no_findings() {
+    let context = repository_of_epics_containers();
+    let report = context.run(&["check", "bl01t", "--no-engine"]);
+    assert!(
+        report.contains("1 instance, 0 records: no findings"),
+        "{report}"
+    );
+    context.write(
+        "bl01t/services/bl01t-ea-test-01/values.yaml",
+        "ioc-instance:\n  image: registry.example.org/ioc:1\n  hostNetwrok: false\n",
+    );
+    let report = context.run(&["check", "bl01t", "--no-engine"]);
+    assert!(
+        report.contains("no template of the chart reads the value `hostNetwrok`"),
+        "{report}"
+    );
+    assert!(report.contains("did you mean `hostNetwork`?"), "{report}");
+}
+
 #[test]
 fn manifests_as_data() {
     let context = project();
