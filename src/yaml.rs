@@ -138,6 +138,9 @@ fn sentence(message: &str) -> String {
         "expected end of mapping after enum variant value" => {
             "only one of the keys that exclude each other may stand here".to_owned()
         }
+        bound if bound.starts_with("budget breached") => {
+            "the document grows beyond all measure here".to_owned()
+        }
         other => other.to_owned(),
     }
 }

@@ -223,6 +223,10 @@ async fn script(
 #[derive(Default)]
 struct Transcript {
     pending: Vec<u8>,
+    /// How many lines were typed.
+    lines: usize,
+    /// Whether any of them has had an answer.
+    answers: bool,
 }
 
 impl Transcript {
@@ -251,17 +255,31 @@ impl Transcript {
 }
 
 /// Prints what the IOC answers until it is silent; false when it ended or the command was cancelled.
+///
+/// A shell on a terminal at least echoes the line, however busy the machine is: silence counts only after that. One
+/// without an echo is waited for once.
 async fn answer(
     connection: &mut Connection,
     transcript: &mut Transcript,
     context: &Context,
 ) -> CommandResult<bool> {
     let latest = tokio::time::Instant::now() + LONGEST_ANSWER;
+    let must_be_heard = transcript.lines == 0 || transcript.answers;
+    let mut heard = false;
+    transcript.lines += 1;
     while tokio::time::Instant::now() < latest {
-        let silence = tokio::time::Instant::now() + SILENCE;
+        let silence = if must_be_heard && !heard {
+            latest
+        } else {
+            tokio::time::Instant::now() + SILENCE
+        };
         tokio::select! {
             piece = connection.output.next() => match piece.transpose()? {
-                Some(Piece::Output(bytes) | Piece::Error(bytes)) => transcript.add(&bytes, context)?,
+                Some(Piece::Output(bytes) | Piece::Error(bytes)) => {
+                    heard = true;
+                    transcript.answers = true;
+                    transcript.add(&bytes, context)?;
+                }
                 None => return Ok(false),
             },
             () = tokio::time::sleep_until(silence.min(latest)) => break,

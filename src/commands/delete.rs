@@ -30,32 +30,27 @@ pub(crate) async fn delete(args: &DeleteArgs, context: &Context) -> CommandResul
     acting::ask(&args.act, printer, &format!("Delete {names}"))?;
     let fleet = &fleet;
     let name = |subject: &crate::fleet::session::Subject| subject.instance.clone();
-    acting::in_order(subjects, name, context, |subject| {
-        async move {
-            let mut session = fleet.open(&subject, Some("deletes"))?;
-            let steps = Steps::begin(printer, &subject.instance);
-            let result: CommandResult<_> = async {
-                let told = session.repair_if_needed(&steps).await?;
-                Ok((told, session.delete(args.volumes, &steps).await?))
-            }
-            .await;
-            steps.end();
-            let (told, deleted) = result?;
-            if let Some(told) = told {
-                printer.warning(told);
-            }
-            printer.info(format!("{}: deleted", subject.instance));
-            for folder in &deleted.removed {
-                printer.info(format!("  removed {}", folder.display()));
-            }
-            for folder in &deleted.kept {
-                printer.info(format!("  kept {}", folder.display()));
-            }
-            if !deleted.kept_by_policy.is_empty() {
-                printer.hint("its chart says to keep that data (`helm.sh/resource-policy: keep`); remove the folder by hand");
-            }
-            Ok(Done::new(&subject.instance, "deleted"))
+    acting::in_order(subjects, name, context, |subject| async move {
+        let mut session = fleet.open(&subject, Some("deletes"))?;
+        let steps = Steps::begin(printer, &subject.instance);
+        let result: CommandResult<_> = async {
+            let told = session.repair_if_needed(&steps).await?;
+            Ok((told, session.delete(args.volumes, &steps).await?))
         }
+        .await;
+        steps.end();
+        let (told, deleted) = result?;
+        if let Some(told) = told {
+            printer.warning(told);
+        }
+        printer.info(format!("{}: deleted", subject.instance));
+        for folder in &deleted.removed {
+            printer.info(format!("  removed {}", folder.display()));
+        }
+        for folder in &deleted.kept {
+            printer.info(format!("  kept {}", folder.display()));
+        }
+        Ok(Done::new(&subject.instance, "deleted"))
     })
     .await
 }

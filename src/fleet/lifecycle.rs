@@ -23,8 +23,6 @@ pub struct Deleted {
     pub removed: Vec<PathBuf>,
     /// Data folders that are still there.
     pub kept: Vec<PathBuf>,
-    /// Of those, the ones that the manifest says to keep.
-    pub kept_by_policy: Vec<PathBuf>,
 }
 
 impl Session<'_> {
@@ -149,8 +147,8 @@ impl Session<'_> {
         self.wait(&manifests, options, progress, cancel).await
     }
 
-    /// Removes it and its history. Data folders stay unless `volumes`; those that the manifest says to keep stay
-    /// in any case.
+    /// Removes it and its history. Data folders stay unless `volumes`: that is what
+    /// `helm.sh/resource-policy: keep` in a manifest asks of a plain delete, too.
     ///
     /// # Errors
     ///
@@ -185,15 +183,12 @@ impl Session<'_> {
             if !folder.exists() {
                 continue;
             }
-            if volumes && !claim.kept {
+            if volumes {
                 fs_err::remove_dir_all(&folder)?;
                 deleted.removed.push(folder);
-                continue;
+            } else {
+                deleted.kept.push(folder);
             }
-            if volumes {
-                deleted.kept_by_policy.push(folder.clone());
-            }
-            deleted.kept.push(folder);
         }
         self.release.delete()?;
         self.history.clear();

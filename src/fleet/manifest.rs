@@ -12,9 +12,6 @@ use serde_json::Value;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::yaml;
 
-/// Annotation that keeps a resource when its release is deleted, as Helm knows it.
-const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
-
 /// What a resource is called: unique within one namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ResourceId {
@@ -39,22 +36,6 @@ pub struct Resource {
     pub source: PathBuf,
     /// The resource itself, aliases resolved.
     pub body: Value,
-}
-
-impl Resource {
-    /// Whether it outlives its release (`helm.sh/resource-policy: keep`).
-    pub fn is_kept(&self) -> bool {
-        self.annotation(RESOURCE_POLICY) == Some("keep")
-    }
-
-    /// One of its annotations.
-    pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.body
-            .get("metadata")?
-            .get("annotations")?
-            .get(key)?
-            .as_str()
-    }
 }
 
 /// Splits and parses the manifest text of a release.

@@ -49,8 +49,6 @@ impl Workloads {
 pub struct Claim {
     /// Its name, which is the name of the folder.
     pub name: String,
-    /// Outlives its release even when its data is to be removed.
-    pub kept: bool,
 }
 
 /// One pod: containers that are replaced together.

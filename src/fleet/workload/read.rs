@@ -120,7 +120,6 @@ impl Reader<'_> {
                 match resource.id.kind.as_str() {
                     "PersistentVolumeClaim" => self.workloads.claims.push(Claim {
                         name: resource.id.name.clone(),
-                        kept: resource.is_kept(),
                     }),
                     "Pod" => self.pod(resource, &[], &Node::root(&resource.body)),
                     "StatefulSet" | "Deployment" | "DaemonSet" => self.controller(resource),
@@ -211,7 +210,6 @@ impl Reader<'_> {
                 let claim = format!("{name}-{}-0", resource.id.name);
                 self.workloads.claims.push(Claim {
                     name: claim.clone(),
-                    kept: false,
                 });
                 claims.insert(name.to_owned(), claim);
             }

@@ -189,7 +189,6 @@ fn an_instance_becomes_a_pod_with_all_that_its_manifest_says() {
         workloads.claims,
         [Claim {
             name: "t01-ea-ioc-01-data".into(),
-            kept: true
         }]
     );
     assert_eq!(
