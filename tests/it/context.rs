@@ -239,17 +239,20 @@ impl TestContext {
     }
 }
 
-/// Replaces times, durations and identifiers by words, for snapshots of what the real parts print.
+/// Replaces times, durations, ports and identifiers by words, for snapshots of what the real parts print.
 pub(crate) fn without_times(text: &str) -> String {
     static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         [
-            (r"\b[0-9a-f]{64}\b", "[ID]"),
             (r"sha256:[0-9a-f]{12,64}", "[DIGEST]"),
+            (r"\b([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{12})\b", "[ID]"),
+            (r"127\.0\.0\.1:\d+", "127.0.0.1:[PORT]"),
             (
                 r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?",
                 "[TIME]",
             ),
             (r"\b\d+(\.\d+)? ?(ms|s|min|m|h|d)\b", "[DURATION]"),
+            // the width of a column depends on what was replaced
+            (r"(\S)  +", "$1  "),
         ]
         .into_iter()
         .map(|(pattern, word)| (Regex::new(pattern).unwrap(), word))

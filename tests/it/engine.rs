@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
 use bollard::query_parameters::{
-    InspectContainerOptions, KillContainerOptions, ListContainersOptions, RemoveContainerOptions,
+    InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 
@@ -109,11 +109,6 @@ impl Engine {
         wait_for(inspected).unwrap()
     }
 
-    /// Kills the process of a container, as a crash would.
-    pub(crate) fn kill(&self, id: &str) {
-        wait_for(self.docker.kill_container(id, None::<KillContainerOptions>)).unwrap();
-    }
-
     /// Removes all containers of a beamline, running or not.
     pub(crate) fn clear(&self, beamline: &str) {
         for container in self.containers(Some(beamline)) {
@@ -157,7 +152,7 @@ impl PrivateEngine {
     pub(crate) fn start(name: &str, options: &[&str]) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             assert!(std::env::var("CI").is_err(), "a private engine needs root");
-            eprintln!("NOT CHECKED: only root can start a private engine");
+            testbed::not_checked("what needs a private engine, which only root can start");
             return None;
         }
         let engine = Self {

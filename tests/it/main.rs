@@ -14,12 +14,12 @@
 
 mod architecture;
 mod bad_input;
+mod beamline;
 mod check;
 mod console_program;
-#[expect(dead_code, reason = "the end-to-end tests follow")]
 mod context;
 mod documentation;
-#[expect(dead_code, reason = "the end-to-end tests follow")]
+mod end_to_end;
 mod engine;
 mod help;
 mod image_scripts;
@@ -28,5 +28,6 @@ mod new;
 mod recipes;
 mod render;
 mod sources;
+mod terminal;
 mod testbed;
 mod web;

@@ -1,6 +1,9 @@
 //! The real parts that tests need, and what happens when one is missing.
 
+use std::collections::BTreeSet;
+use std::io::Write;
 use std::process::Command;
+use std::sync::Mutex;
 
 use crate::context::repository;
 
@@ -31,7 +34,18 @@ pub(crate) fn part(script: &str, variable: &str) -> Option<String> {
             std::env::var("CI").is_err(),
             "`tests/testbed/{script} env` gives no {variable}; run `tests/testbed/{script} up`"
         );
-        eprintln!("NOT CHECKED: {variable} is missing; run `tests/testbed/{script} up`");
+        not_checked(&format!(
+            "{variable} is missing; run `tests/testbed/{script} up`"
+        ));
     }
     found
+}
+
+/// Says aloud, once, what the run leaves out; the standard error of a test that passes would not be shown.
+pub(crate) fn not_checked(what: &str) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if SAID.lock().unwrap().insert(what.to_owned()) {
+        let line = format!("NOT CHECKED: {what}\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+    }
 }

@@ -10,4 +10,6 @@ mod engine;
 mod images;
 mod new;
 mod project;
+mod releases;
+mod services;
 mod sources;
