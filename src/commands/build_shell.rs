@@ -82,7 +82,7 @@ pub(crate) async fn build_shell(
     }
     let container = images.open(&reference, &mounts, &user(&engine)).await?;
     tell(context, &reference, &copies);
-    let result = use_shell(&engine, &container.id, context).await;
+    let result = use_shell(&engine, &container.id, &copies, context).await;
     images.close(&container).await?;
     result
 }
@@ -103,9 +103,23 @@ fn tell(context: &Context, reference: &str, copies: &[WorkingCopy]) {
     printer.hint(format!("after an edit: `{}`", commands.join(" && ")));
 }
 
-async fn use_shell(engine: &Engine, id: &str, context: &Context) -> CommandResult<Outcome> {
+async fn use_shell(
+    engine: &Engine,
+    id: &str,
+    copies: &[WorkingCopy],
+    context: &Context,
+) -> CommandResult<Outcome> {
     let tty = terminal::is_interactive();
-    let command = vec!["/bin/bash".to_owned()];
+    let mut script = String::new();
+    // A working copy hides what the image had built in its place; without it, the IOC does not start.
+    for copy in copies.iter().filter(|copy| copy.make == copy.there) {
+        let place = &copy.there;
+        script.push_str(&format!(
+            "[ -d {place}/lib ] || {{ echo 'building {place} once'; make -s -C {place}; }}\n"
+        ));
+    }
+    script.push_str("exec /bin/bash\n");
+    let command = vec!["/bin/bash".to_owned(), "-c".to_owned(), script];
     let connection = Connection::exec_in(engine, id, command, tty).await?;
     let connection = if tty {
         exec::interact(connection, context).await?
