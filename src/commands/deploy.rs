@@ -43,7 +43,7 @@ pub(crate) async fn deploy(args: &DeployArgs, context: &Context) -> CommandResul
         backend::require_local(&selection.beamline)?;
     }
     let fleet = Fleet::connect(&context.settings).await?;
-    let overrides = ValueOverrides::from(&args.values);
+    let overrides = ValueOverrides::new(&args.values)?;
     let doing = (!args.act.dry_run).then_some("deploys");
     let mut planned = Vec::new();
     for selection in &selections {

@@ -36,7 +36,7 @@ pub(crate) fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Outcome>
         args.all,
     )?;
     let store = Store::new(&context.settings.state);
-    let overrides = ValueOverrides::from(&args.values);
+    let overrides = ValueOverrides::new(&args.values)?;
     let mut differences = Vec::new();
     for selection in &selections {
         backend::require_local(&selection.beamline)?;

@@ -28,7 +28,8 @@ pub(crate) fn render(args: &RenderArgs, context: &Context) -> CommandResult<Outc
             (&selection.instance, release)
         })
         .collect();
-    let rendered = all_or_errors(render_all(&jobs, &ValueOverrides::from(&args.values)))?;
+    let overrides = ValueOverrides::new(&args.values)?;
+    let rendered = all_or_errors(render_all(&jobs, &overrides))?;
     for instance in &rendered {
         for warning in &instance.rendered.warnings {
             context.printer.warning(warning.as_str());

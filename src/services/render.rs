@@ -20,6 +20,7 @@ use crate::services::repository::Instance;
 use crate::services::version::Version;
 use crate::services::{explain, links};
 use crate::text;
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// Largest values file that is read, in bytes.
 const LARGEST_VALUES: usize = 4 * 1024 * 1024;
@@ -38,14 +39,48 @@ pub struct ValueOverrides {
     pub set_json: Vec<String>,
 }
 
-impl From<&ValueArgs> for ValueOverrides {
-    fn from(args: &ValueArgs) -> Self {
-        Self {
+impl ValueOverrides {
+    /// The overrides of a command line. What is wrong with them is wrong for every instance, so it is said once,
+    /// before any.
+    ///
+    /// # Errors
+    ///
+    /// Not found for a file that is not there, a usage error for a `--set` that cannot be read.
+    pub fn new(args: &ValueArgs) -> CommandResult<Self> {
+        let overrides = Self {
             files: args.files.clone(),
             set: args.set.clone(),
             set_string: args.set_string.clone(),
             set_json: args.set_json.clone(),
+        };
+        if let Some(missing) = overrides.files.iter().find(|path| !path.exists()) {
+            return Err(CommandError::not_found(format!(
+                "there is no file `{}`",
+                missing.display()
+            ))
+            .hint("`--values` names a file of values, relative to the current folder"));
         }
+        overrides.with_sets(Values::new()).map_err(|error| {
+            let finding = error.into_diagnostics().remove(0);
+            CommandError::from_diagnostic(ErrorKind::Usage, finding)
+        })?;
+        Ok(overrides)
+    }
+
+    /// Sets single values, in the order in which Helm applies its options, whatever that on the command line.
+    fn with_sets(&self, mut values: Values) -> Result<Values, ServicesError> {
+        let sets: [(&[String], SetOption); 3] = [
+            (&self.set_json, Values::set_json),
+            (&self.set, Values::set),
+            (&self.set_string, Values::set_string),
+        ];
+        for (expressions, set) in sets {
+            for expression in expressions {
+                values =
+                    set(values, expression).map_err(|error| explain::set(&error, expression))?;
+            }
+        }
+        Ok(values)
     }
 }
 
@@ -186,18 +221,7 @@ fn values(instance: &Instance, overrides: &ValueOverrides) -> Result<Value, Serv
     for path in &overrides.files {
         values = with_file(values, path)?;
     }
-    // The order in which Helm applies its options, whatever the order on the command line.
-    let sets: [(&[String], SetOption); 3] = [
-        (&overrides.set_json, Values::set_json),
-        (&overrides.set, Values::set),
-        (&overrides.set_string, Values::set_string),
-    ];
-    for (expressions, set) in sets {
-        for expression in expressions {
-            values = set(values, expression).map_err(|error| explain::set(&error, expression))?;
-        }
-    }
-    Ok(values.into_value())
+    Ok(overrides.with_sets(values)?.into_value())
 }
 
 fn with_file(values: Values, path: &Path) -> Result<Values, ServicesError> {

@@ -181,11 +181,18 @@ impl Store {
     }
 }
 
-/// Names of the entries of a folder; none when it does not exist.
+/// Names of the entries of a folder; none when it does not exist, or when somebody else's file lies about there.
 fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
     let entries = match fs_err::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(Vec::new());
+        }
         Err(error) => return Err(error.into()),
     };
     let mut names = Vec::new();

@@ -596,10 +596,10 @@ fn an_instance_to_render_that_is_not_there() {
 fn a_file_of_values_that_is_not_there() {
     insta::assert_snapshot!(
         TestContext::with_beamline().refuse(&["render", "t02-ea-ioc-01", "-f", "more.yaml"]), @"
-    exit code: 3
+    exit code: 4
     ----- stderr -----
     error: there is no file `more.yaml`
-     --> more.yaml
+    hint: `--values` names a file of values, relative to the current folder
     ");
 }
 
@@ -607,14 +607,14 @@ fn a_file_of_values_that_is_not_there() {
 fn a_value_on_the_command_line_that_is_none() {
     insta::assert_snapshot!(
         TestContext::with_beamline().refuse(&["render", "t02-ea-ioc-01", "--set", "a[x]=1"]), @r#"
-    exit code: 3
+    exit code: 2
     ----- stderr -----
     error: `--set a[x]=1` cannot be read: error parsing index: strconv.Atoi: parsing "x": invalid syntax
     hint: write it as `a.b=value`, several with commas; `\,` is a comma inside a value
     "#);
     insta::assert_snapshot!(
         TestContext::with_beamline().refuse(&["render", "t02-ea-ioc-01", "--set-json", "a={"]), @r"
-    exit code: 3
+    exit code: 2
     ----- stderr -----
     error: `--set-json a={` cannot be read: not JSON: {
     hint: write it as `a.b=value`, several with commas; `\,` is a comma inside a value

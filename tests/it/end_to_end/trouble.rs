@@ -1,9 +1,11 @@
 //! What goes wrong around a deploy: engine, image, disk, ports, other people, impatience.
 
-use std::process::Stdio;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use crate::beamline::Beamline;
 use crate::engine::{Engine, PrivateEngine};
+use crate::testbed;
 
 #[test]
 fn an_engine_that_was_stopped() {
@@ -49,6 +51,70 @@ fn an_image_that_is_missing() {
     error: there is no image `localhost/ioc-never-built:it` on this machine
     hint: build it: `ioc build ioc-never-built`
     ");
+}
+
+/// A small file system in place of a folder.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(folder: &std::path::Path, size: &str) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            testbed::not_checked("a full disk, which only root can mount");
+            return None;
+        }
+        let options = format!("size={size}");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "ioc-it"])
+            .arg(folder)
+            .status()
+            .unwrap();
+        assert!(mounted.success());
+        Some(Self(folder.to_owned()))
+    }
+
+    /// Fills it to the last byte.
+    fn fill(&self) -> std::path::PathBuf {
+        let file = self.0.join("filler");
+        let mut filler = std::fs::File::create(&file).unwrap();
+        while filler.write_all(&[0; 512]).is_ok() {}
+        file
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("-l").arg(&self.0).status();
+        assert!(unmounted.is_ok_and(|status| status.success()) || std::thread::panicking());
+    }
+}
+
+#[test]
+fn a_disk_that_is_full() {
+    let Some(beamline) = Beamline::new() else {
+        return;
+    };
+    let Some(disk) = SmallDisk::mount(&beamline.state(), "1m") else {
+        return;
+    };
+    let instance = beamline.deployed("ea-ioc-01");
+    let filler = disk.fill();
+    let file = beamline.file(&instance, "config/st.cmd");
+    beamline.replace(
+        &file,
+        "\niocInit\n",
+        "\niocInit\nepicsEnvSet(\"NEW\", \"1\")\n",
+    );
+    let report = beamline.run(&["deploy", &instance, "--yes"]);
+    assert!(report.starts_with("exit code: 11\n"), "{report}");
+    assert!(report.contains("No space left on device"), "{report}");
+    // The IOC goes on as it was, and with space again so does everything else.
+    Beamline::get(&instance, "UPTIME");
+    assert_eq!(beamline.row(&instance)["revision"], 1);
+    std::fs::remove_file(filler).unwrap();
+    beamline.succeed(&["deploy", &instance, "--yes"]);
+    assert_eq!(beamline.row(&instance)["revision"], 2);
+    beamline.succeed(&["delete", &instance, "--yes"]);
+    drop(disk);
 }
 
 #[test]
