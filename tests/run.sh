@@ -22,7 +22,7 @@ timed() { # NAME COMMAND...
 lint() {
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items --quiet
+    RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --locked --document-private-items --quiet
     bash -n "$bed"/*.sh tests/*.sh benches/*.sh
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::diagnostic::{Diagnostic, Place};
+use crate::check::values;
+use crate::diagnostic::{Diagnostic, Place, Severity};
 
 /// What a ConfigMap may hold, in bytes (Kubernetes: 1 MiB of values, without their keys).
 pub const LARGEST_CONFIG_MAP: u64 = 1024 * 1024;
@@ -67,6 +68,25 @@ pub fn read(folder: &Path, binary: bool, findings: &mut Vec<Diagnostic>) -> Vec<
     }
     size(folder, &files, findings);
     files
+}
+
+/// What keeps the configuration of an instance from reaching its ConfigMap, for verbs that do not check all else.
+///
+/// Helm itself would deploy an empty ConfigMap for a folder with one binary file, and the IOC would find no
+/// start-up script.
+pub fn errors(folder: &Path, chart: &helm::Chart) -> Vec<Diagnostic> {
+    if !values::chart_mentions(chart, "AsConfig") {
+        // The chart reads its files in a way of its own.
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    read(
+        folder,
+        values::chart_mentions(chart, "config-binary"),
+        &mut findings,
+    );
+    findings.retain(|finding| finding.severity == Severity::Error);
+    findings
 }
 
 /// Whether an IOC can start from these files.

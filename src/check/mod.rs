@@ -201,6 +201,19 @@ fn look_into(
             .findings
             .extend(images::finding(&reference, state, question.settings, place));
     }
+    let is_lost = |file: &&config::ConfigFile| {
+        let folder = file.path.parent();
+        file.text.is_none() && !folder.is_some_and(|folder| folder.ends_with("config-binary"))
+    };
+    if let Some(binary) = examined.config.iter().find(is_lost) {
+        // Helm writes an empty ConfigMap then: everything would seem to be missing.
+        examined.unchecked.push(format!(
+            "start-up of `{}`: its ConfigMap is empty as long as it has `{}`",
+            examined.instance.name(),
+            binary.name
+        ));
+        return;
+    }
     let Some((pod, container)) = examined.ioc() else {
         return;
     };

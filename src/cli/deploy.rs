@@ -73,6 +73,7 @@ pub struct RollbackArgs {
     pub instance: String,
 
     /// Revision to go back to [default: the last one before the current that was deployed]
+    #[arg(value_parser = crate::cli::deploy::revision)]
     pub revision: Option<u32>,
 
     /// Confirming and waiting.
@@ -106,4 +107,14 @@ pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
         .parse()
         .map_err(|_| format!("`{text}` is not a time; write it as 90s, 2m or 1h30m"))?;
     std::time::Duration::try_from(parsed).map_err(|_| format!("`{text}` is negative"))
+}
+
+/// Reads the number of a revision, from 1.
+pub(crate) fn revision(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(revision) if revision > 0 => Ok(revision),
+        _ => Err(format!(
+            "`{text}` is not a revision; `ioc history INSTANCE` lists them: 1, 2, …"
+        )),
+    }
 }

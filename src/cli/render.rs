@@ -77,7 +77,7 @@ pub struct DiffArgs {
     pub exit_code: bool,
 
     /// Compare with this revision of the release instead of the newest
-    #[arg(long, value_name = "REVISION")]
+    #[arg(long, value_name = "REVISION", value_parser = crate::cli::deploy::revision)]
     pub revision: Option<u32>,
 
     /// Which beamline.

@@ -3,11 +3,12 @@
 use helm::release::ReleaseRecord;
 use jiff::Timestamp;
 
+use crate::check::config;
 use crate::fleet::deploy::Desired;
 use crate::fleet::release::{self, Record, record};
 use crate::fleet::store::states;
 use crate::services::{self, ReleaseFacts, Selection, ValueOverrides};
-use crate::ui::error::{CommandError, CommandResult};
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// Renders an instance as the next revision of a release with this history.
 ///
@@ -27,6 +28,14 @@ pub(crate) fn desired(
     };
     let instance = services::render_instance(&selection.instance, overrides, &facts)
         .map_err(CommandError::from)?;
+    let unusable = config::errors(selection.instance.folder(), &instance.chart);
+    if !unusable.is_empty() {
+        return Err(CommandError::from_diagnostics(
+            ErrorKind::Input,
+            format!("the configuration of `{}` cannot be deployed", facts.name),
+            unusable,
+        ));
+    }
     let now = record::time(Timestamp::now());
     let options = helm::ReleaseOptions {
         name: facts.name,

@@ -248,6 +248,14 @@ impl<'a> Resolver<'a> {
         self.catalog.module(name)
     }
 
+    /// Whether the recipe `name` needs or uses the recipe `other`.
+    fn needs(&self, name: &str, other: &str) -> bool {
+        self.catalog.module(name).is_some_and(|module| {
+            let mut dependencies = module.recipe.depends.iter().chain(&module.recipe.uses);
+            dependencies.any(|dependency| dependency.value == other)
+        })
+    }
+
     fn unknown_module(&self, name: &str, place: Place) -> Diagnostic {
         let finding =
             Diagnostic::error(format!("there is no recipe for a module `{name}`")).at(place);
@@ -306,6 +314,12 @@ impl<'a> Resolver<'a> {
                 }
             } else if layer.modules().any(|placed| placed.module.name == *name) {
                 uses.push(name.clone());
+            } else if self.needs(name, &entry.value) {
+                self.findings.push(
+                    Diagnostic::error(format!("`{}` and `{name}` need each other", entry.value))
+                        .at(module.file.place(dependency))
+                        .hint("neither can be built first: remove one of the two dependencies"),
+                );
             } else if following.iter().any(|other| other.value == *name) {
                 let verb = if is_needed { "needs" } else { "uses" };
                 self.findings.push(

@@ -36,7 +36,19 @@ pub fn root(instance: &Instance) -> Result<PathBuf, ServicesError> {
 ///
 /// The finding, or why the file cannot be read.
 pub fn stays_inside(instance: &Instance, path: &Path) -> Result<(), ServicesError> {
-    let target = fs_err::canonicalize(path)?;
+    let target = match fs_err::canonicalize(path) {
+        Ok(target) => target,
+        Err(error) => match fs_err::read_link(path) {
+            Ok(link) => {
+                let message = format!("the symbolic link to `{}` leads nowhere", link.display());
+                let finding = Diagnostic::error(message)
+                    .in_file(path)
+                    .hint("make the link again, relative to the folder that it is in");
+                return Err(finding.into());
+            }
+            Err(_not_a_link) => return Err(error.into()),
+        },
+    };
     if target.starts_with(root(instance)?) {
         return Ok(());
     }

@@ -1,4 +1,8 @@
 //! The definitions of a real EPICS base, where one is at hand.
+#![expect(
+    clippy::print_stderr,
+    reason = "what could not be checked is said aloud"
+)]
 
 use epicsdb::dbd::Dbd;
 use epicsdb::{Files, Lookup};

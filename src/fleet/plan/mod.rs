@@ -1,6 +1,6 @@
 //! What a deploy or a rollback would change: resources and fields, and the actions on the engine in order.
 //!
-//! Pure: two sets of manifests, what the engine has, and what the release asks for, in; a [`Plan`] out.
+//! Pure: two sets of manifests, what the engine has, and what the release asks for, in; a plan out.
 
 pub mod actions;
 pub mod changes;

@@ -1,4 +1,4 @@
-//! What `ioc new beamline` and `ioc new instance` write. Pure: names in, files out; [`write`] puts them on
+//! What `ioc new beamline` and `ioc new instance` write. Pure: names in, files out; [`mod@write`] puts them on
 //! disk.
 
 pub mod write;

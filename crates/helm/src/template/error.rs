@@ -16,7 +16,7 @@ pub(crate) struct ParseError {
 
 impl ParseError {
     /// A lexer's message with the place where the action began. The file name is filled in by
-    /// [`Self::helm_text`], since a parsed template does not know its file.
+    /// `helm_text`, since a parsed template does not know its file.
     pub(crate) fn in_action(message: &str, line: usize) -> String {
         let extra = if message.ends_with(" action") {
             ""
