@@ -206,9 +206,9 @@ fn look_into(
         file.text.is_none() && !folder.is_some_and(|folder| folder.ends_with("config-binary"))
     };
     if let Some(binary) = examined.config.iter().find(is_lost) {
-        // Helm writes an empty ConfigMap then: everything would seem to be missing.
+        // It cannot become a ConfigMap like this: everything would seem to be missing.
         examined.unchecked.push(format!(
-            "start-up of `{}`: its ConfigMap is empty as long as it has `{}`",
+            "start-up of `{}`, as long as its configuration has `{}`",
             examined.instance.name(),
             binary.name
         ));

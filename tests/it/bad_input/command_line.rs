@@ -114,7 +114,7 @@ fn a_revision_that_is_not_a_number() {
     insta::assert_snapshot!(context.refuse(&["rollback", "t02-ea-ioc-01", "v1"]), @"
     exit code: 2
     ----- stderr -----
-    error: invalid value 'v1' for '[REVISION]': invalid digit found in string
+    error: invalid value 'v1' for '[REVISION]': `v1` is not a revision; `ioc history INSTANCE` lists them: 1, 2, …
 
     For more information, try '--help'.
     ");

@@ -430,12 +430,12 @@ fn recipes_that_need_each_other() {
     insta::assert_snapshot!(context.refuse(&["build", "base"]), @"
     exit code: 3
     ----- stderr -----
-    error: `thing` needs `other`, which stands after it in `modules`
-     --> generic-iocs/base/image.yaml:3:11
+    error: `thing` and `other` need each other
+     --> generic-iocs/modules/thing.yaml:4:11
       |
-    3 | modules: [thing, other]
-      |           ^^^^^ `other` belongs before this line
-    hint: modules are built in the order in which they stand
+    4 | depends: [other]
+      |           ^^^^^
+    hint: neither can be built first: remove one of the two dependencies
     ");
 }
 
