@@ -40,6 +40,10 @@ pub struct DeployArgs {
     #[arg(long, conflicts_with = "instances")]
     pub all: bool,
 
+    /// Deploy this git tag instead of the working copy (does not work yet)
+    #[arg(long, value_name = "TAG")]
+    pub version: Option<String>,
+
     /// Roll back by itself if the IOC does not answer in time
     #[arg(long, conflicts_with = "no_wait")]
     pub atomic: bool,

@@ -33,6 +33,15 @@ struct Planned<'a> {
 /// what was done and what was not.
 pub(crate) async fn deploy(args: &DeployArgs, context: &Context) -> CommandResult<Outcome> {
     let printer = &context.printer;
+    if let Some(tag) = &args.version {
+        return Err(CommandError::new(
+            ErrorKind::Unsupported,
+            format!("deploying the git tag `{tag}` does not work yet"),
+        )
+        .hint(format!(
+            "`git checkout {tag}` in the services repository, then `ioc deploy` without `--version`"
+        )));
+    }
     let selections = services::select(
         &context.settings,
         &args.instances,

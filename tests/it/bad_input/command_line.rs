@@ -133,3 +133,13 @@ fn an_output_format_that_does_not_exist() {
     For more information, try '--help'.
     ");
 }
+
+#[test]
+fn a_git_tag_which_does_not_work_yet() {
+    insta::assert_snapshot!(TestContext::new().run(&["deploy", "x", "--version", "2026.11.1"]), @"
+    exit code: 10
+    ----- stderr -----
+    error: deploying the git tag `2026.11.1` does not work yet
+    hint: `git checkout 2026.11.1` in the services repository, then `ioc deploy` without `--version`
+    ");
+}
