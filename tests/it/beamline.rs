@@ -171,22 +171,37 @@ pub(crate) fn project() -> TestContext {
 
 /// Builds the base image and `ioc-sim` as a user would, once in a test run; nothing is built again that is there.
 pub(crate) fn sim_image(engine: &Engine) {
+    base_image(engine);
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let context = project().env("DOCKER_HOST", engine.host());
-        for arguments in [&["image", "bootstrap"][..], &["build", "ioc-sim"]] {
-            let output = context.command(arguments).output().unwrap();
-            if !output.status.success() {
-                return Err(format!(
-                    "`ioc {}` failed:\n{}",
-                    arguments.join(" "),
-                    context.report(&output)
-                ));
-            }
-        }
-        Ok(())
+        run(&context, &["build", "ioc-sim"])
     });
     if let Err(report) = built {
         panic!("{report}");
     }
+}
+
+/// Makes the operating-system image, once in a run and only where it is missing.
+pub(crate) fn base_image(engine: &Engine) {
+    static MADE: OnceLock<Result<(), String>> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let context = project().env("DOCKER_HOST", engine.host());
+        run(&context, &["image", "bootstrap"])
+    });
+    if let Err(report) = made {
+        panic!("{report}");
+    }
+}
+
+fn run(context: &TestContext, arguments: &[&str]) -> Result<(), String> {
+    let output = context.command(arguments).output().unwrap();
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!(
+        "`ioc {}` failed:\n{}",
+        arguments.join(" "),
+        context.report(&output)
+    ))
 }

@@ -45,6 +45,9 @@ fn the_shipped_images_are_built_from_their_recipes() {
     let Some(repositories) = testbed::part("modules.sh", "MODULE_REPOSITORIES") else {
         return;
     };
+    if let Some(engine) = crate::engine::Engine::shared() {
+        crate::beamline::base_image(engine);
+    }
     let context = project(&host, &repositories);
     context.succeed(&["build", "ioc-motorsim", "ioc-adsimdetector"]);
 

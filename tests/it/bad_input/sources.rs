@@ -2,6 +2,7 @@
 //!
 //! They are fetched only when an engine is there that could build them.
 
+use crate::beamline::base_image;
 use crate::context::TestContext;
 use crate::engine::Engine;
 use crate::web::{Server, archive, certificate_file, sha256};
@@ -9,6 +10,7 @@ use crate::web::{Server, archive, certificate_file, sha256};
 /// A project whose only image has one module with this source.
 fn project(source: &str) -> Option<TestContext> {
     let engine = Engine::shared()?;
+    base_image(&engine);
     let context = TestContext::new().env("DOCKER_HOST", engine.host());
     context.write("ioc.toml", "");
     context.write(

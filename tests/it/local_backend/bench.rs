@@ -30,6 +30,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new(namespace: &str) -> Option<Self> {
         let host = testbed::part("engine.sh", "DOCKER_HOST")?;
+        crate::beamline::base_image(crate::engine::Engine::shared()?);
         Some(Self {
             host,
             namespace: format!("it-{namespace}-{}", std::process::id()),
