@@ -309,7 +309,7 @@ fn a_value_of_the_command_line_has_no_file() {
     hint: write it in quotes: "5"
     "#);
     insta::assert_snapshot!(context.run(&["render", "t02-ea-ioc-01", "--set", "a["]), @r"
-    exit code: 3
+    exit code: 2
     ----- stderr -----
     error: `--set a[` cannot be read: error parsing index: EOF
     hint: write it as `a.b=value`, several with commas; `\,` is a comma inside a value

@@ -234,7 +234,11 @@ fn images_of_the_project() {
     localhost/ioc-sim-developer:it  up to date [SIZE]  -  -
     localhost/ioc-sim-runtime:it  up to date [SIZE]  -  -
     ");
-    insta::assert_snapshot!(without_sizes(&beamline.run(&["image", "show", "ioc-sim"])), @"
+    // What made the lowest layer depends on how the machine got its base image.
+    let shown = beamline
+        .run(&["image", "show", "ioc-sim"])
+        .replace("ioc image bootstrap --suite trixie", "operating system");
+    insta::assert_snapshot!(without_sizes(&shown), @"
     exit code: 0
     ----- stdout -----
     ioc-sim
