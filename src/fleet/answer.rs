@@ -31,6 +31,10 @@ const STEADY: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(500);
 /// So many ends in a row are no accident.
 const MOST_ENDS: u32 = 3;
+/// How often a container that ends again and again is looked at until it is seen ended.
+const LOOKS_FOR_AN_END: u32 = 20;
+/// Time between these looks.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// Lines of the log that are shown with an error.
 const LAST_LINES: usize = 12;
 
@@ -233,15 +237,29 @@ impl Waiting<'_> {
             .ok()?
     }
 
+    async fn facts(&self) -> CommandResult<Facts> {
+        let facts = observe::facts(self.engine, &self.container.id).await?;
+        facts.ok_or_else(|| {
+            let name = &self.container.instance;
+            CommandError::new(
+                ErrorKind::Unhealthy,
+                format!("the container of `{name}` was removed while waiting for it"),
+            )
+        })
+    }
+
     /// Facts of the container, or why there is nothing to wait for any more.
     async fn look(&self) -> CommandResult<Facts> {
         let name = &self.container.instance;
-        let Some(facts) = observe::facts(self.engine, &self.container.id).await? else {
-            return Err(CommandError::new(
-                ErrorKind::Unhealthy,
-                format!("the container of `{name}` was removed while waiting for it"),
-            ));
-        };
+        let mut facts = self.facts().await?;
+        for _ in 0..LOOKS_FOR_AN_END {
+            // Of a process that runs again the engine no longer says how it ended before.
+            if facts.restarts < MOST_ENDS || facts.process != Process::Running {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            facts = self.facts().await?;
+        }
         let last = health::last_exit(&facts).unwrap_or_else(|| "unknown".to_owned());
         if facts.restarts >= MOST_ENDS {
             let message = format!("`{name}` ends again and again (last exit: {last})");

@@ -171,8 +171,8 @@ pub(crate) fn project() -> TestContext {
 
 /// Builds the base image and `ioc-sim` as a user would, once in a test run; nothing is built again that is there.
 pub(crate) fn sim_image(engine: &Engine) {
-    base_image(engine);
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    base_image(engine);
     let built = BUILT.get_or_init(|| {
         let context = project().env("DOCKER_HOST", engine.host());
         run(&context, &["build", "ioc-sim"])

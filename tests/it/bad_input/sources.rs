@@ -10,7 +10,7 @@ use crate::web::{Server, archive, certificate_file, sha256};
 /// A project whose only image has one module with this source.
 fn project(source: &str) -> Option<TestContext> {
     let engine = Engine::shared()?;
-    base_image(&engine);
+    base_image(engine);
     let context = TestContext::new().env("DOCKER_HOST", engine.host());
     context.write("ioc.toml", "");
     context.write(

@@ -30,7 +30,10 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new(namespace: &str) -> Option<Self> {
         let host = testbed::part("engine.sh", "DOCKER_HOST")?;
-        crate::beamline::base_image(crate::engine::Engine::shared()?);
+        // a thread of its own: the shared engine's calls block, and these tests are async
+        let ready =
+            std::thread::spawn(|| crate::engine::Engine::shared().map(crate::beamline::base_image));
+        ready.join().unwrap()?;
         Some(Self {
             host,
             namespace: format!("it-{namespace}-{}", std::process::id()),

@@ -185,11 +185,12 @@ async fn a_crash_loop_is_shown_with_its_last_lines_and_atomic_goes_back() {
         error.causes().join("\n"),
         error.hints().join("\n")
     );
-    insta::assert_snapshot!(shown, @"
+    // how often it has ended before that is seen depends on the machine
+    let mut lines: Vec<&str> = shown.lines().collect();
+    lines.dedup();
+    insta::assert_snapshot!(lines.join("\n"), @"
     `a` ends again and again (last exit: 3)
     its last lines were
-        cannot open port
-        cannot open port
         cannot open port
     revision 1 runs again, as revision 3 (`--atomic`)
     ");
