@@ -153,6 +153,27 @@ pub(crate) fn options(act: &ActArgs, atomic: bool, message: Option<String>) -> O
     }
 }
 
+/// What a lifecycle verb would do to these instances; nothing is done.
+///
+/// # Errors
+///
+/// The result cannot be written.
+pub(crate) fn dry_run(
+    subjects: &[Subject],
+    done: &str,
+    printer: &Printer,
+) -> CommandResult<Outcome> {
+    for subject in subjects {
+        printer.info(format!("{} would be {done}", subject.instance));
+    }
+    let planned: Vec<Done> = subjects
+        .iter()
+        .map(|subject| Done::new(&subject.instance, "planned"))
+        .collect();
+    emit(&planned, printer)?;
+    Ok(Outcome::Success)
+}
+
 /// Asks unless `--yes` was given.
 pub(crate) fn ask(act: &ActArgs, printer: &Printer, question: &str) -> CommandResult<()> {
     if act.yes {

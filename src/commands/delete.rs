@@ -17,15 +17,7 @@ pub(crate) async fn delete(args: &DeleteArgs, context: &Context) -> CommandResul
     let subjects = acting::deployed(&fleet, &args.selection, context)?;
     let names = acting::names(subjects.iter().map(|subject| subject.instance.as_str()));
     if args.act.dry_run {
-        for subject in &subjects {
-            printer.info(format!("{} would be deleted", subject.instance));
-        }
-        let planned: Vec<Done> = subjects
-            .iter()
-            .map(|subject| Done::new(&subject.instance, "planned"))
-            .collect();
-        acting::emit(&planned, printer)?;
-        return Ok(Outcome::Success);
+        return acting::dry_run(&subjects, "deleted", printer);
     }
     acting::ask(&args.act, printer, &format!("Delete {names}"))?;
     let fleet = &fleet;

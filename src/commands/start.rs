@@ -16,15 +16,7 @@ pub(crate) async fn start(args: &StartArgs, context: &Context) -> CommandResult<
     let fleet = Fleet::connect(&context.settings).await?;
     let subjects = acting::deployed(&fleet, &args.selection, context)?;
     if args.act.dry_run {
-        for subject in &subjects {
-            printer.info(format!("{} would be started", subject.instance));
-        }
-        let planned: Vec<Done> = subjects
-            .iter()
-            .map(|subject| Done::new(&subject.instance, "planned"))
-            .collect();
-        acting::emit(&planned, printer)?;
-        return Ok(Outcome::Success);
+        return acting::dry_run(&subjects, "started", printer);
     }
     let options = acting::options(&args.act, false, None);
     let fleet = &fleet;
