@@ -23,7 +23,7 @@ lint() {
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
     RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --locked --document-private-items --quiet
-    bash -n "$bed"/*.sh tests/*.sh benches/*.sh
+    bash -n "$bed"/*.sh "$bed"/*.bash "$bed"/*/*.bash tests/*.sh benches/*.sh
 }
 
 deny() {
