@@ -30,6 +30,17 @@ pub struct Settings {
     pub state: PathBuf,
     /// Who acts, for the history: `user@host`.
     pub user: String,
+    /// Where clusters are found.
+    pub kubernetes: KubernetesSettings,
+}
+
+/// Where clusters are found.
+#[derive(Debug, Clone)]
+pub struct KubernetesSettings {
+    /// Kubeconfig files: those of `KUBECONFIG`, else the one in the home folder.
+    pub kubeconfig: Vec<PathBuf>,
+    /// Whether this process runs in a pod of a cluster.
+    pub in_cluster: bool,
 }
 
 /// Where images are defined and how they are named.
@@ -226,6 +237,7 @@ impl Layers<'_> {
         };
         let channel_access = self.channel_access();
         let user = self.user();
+        let kubernetes = self.kubernetes();
         let root = self.root;
         let beamlines = self
             .project
@@ -252,6 +264,7 @@ impl Layers<'_> {
             cache,
             state,
             user,
+            kubernetes,
         })
     }
 
@@ -342,6 +355,17 @@ impl Layers<'_> {
                 )
                 .hint(format!("set `{own}` to a folder"))
             })
+    }
+
+    fn kubernetes(&self) -> KubernetesSettings {
+        let home = self.variable("HOME").map(PathBuf::from);
+        KubernetesSettings {
+            kubeconfig: crate::fleet::kubernetes::kubeconfig_files(
+                self.variable("KUBECONFIG").as_deref(),
+                home.as_deref(),
+            ),
+            in_cluster: self.variable("KUBERNETES_SERVICE_HOST").is_some(),
+        }
     }
 
     fn user(&self) -> String {

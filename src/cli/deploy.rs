@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::cli::cluster::ClusterArgs;
 use crate::cli::render::{BeamlineArgs, ValueArgs};
 
 /// Waiting and confirming, shared by the verbs that change what runs.
@@ -60,6 +61,10 @@ pub struct DeployArgs {
     #[command(flatten)]
     pub beamline: BeamlineArgs,
 
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+
     /// More values.
     #[command(flatten)]
     pub values: ValueArgs,
@@ -87,6 +92,10 @@ pub struct RollbackArgs {
     /// Which beamline.
     #[command(flatten)]
     pub beamline: BeamlineArgs,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 }
 
 /// Arguments of `ioc history`.
@@ -100,6 +109,10 @@ pub struct HistoryArgs {
     /// Which beamline.
     #[command(flatten)]
     pub beamline: BeamlineArgs,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 }
 
 /// Reads `90s`, `2m`, `1h30m` or a plain number of seconds.

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::cli::cluster::ClusterArgs;
 use crate::cli::deploy::ActArgs;
 use crate::cli::render::BeamlineArgs;
 
@@ -19,6 +20,10 @@ pub struct Selection {
     /// Which beamline.
     #[command(flatten)]
     pub beamline: BeamlineArgs,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 }
 
 /// Arguments of `ioc start`.

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::cli::cluster::ClusterArgs;
 use crate::cli::render::BeamlineArgs;
 
 /// Arguments of `ioc logs`.
@@ -26,7 +27,7 @@ pub struct LogsArgs {
     pub since: Option<String>,
 
     /// Only the last lines
-    #[arg(short = 'n', long, value_name = "LINES")]
+    #[arg(long, value_name = "LINES")]
     pub tail: Option<usize>,
 
     /// Start each line with its time
@@ -48,4 +49,8 @@ pub struct LogsArgs {
     /// Which beamline.
     #[command(flatten)]
     pub beamline: BeamlineArgs,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 }

@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod check;
+pub mod cluster;
 pub mod complete;
 pub mod deploy;
 pub mod global;

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::cli::cluster::ClusterArgs;
 use crate::cli::render::BeamlineArgs;
 
 /// Arguments of `ioc ps`.
@@ -23,4 +24,8 @@ pub struct PsArgs {
     /// Which beamline.
     #[command(flatten)]
     pub beamline: BeamlineArgs,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::cluster::ClusterArgs;
+
 /// Values that override those of the services repository.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Values")]
@@ -83,6 +85,10 @@ pub struct DiffArgs {
     /// Which beamline.
     #[command(flatten)]
     pub beamline: BeamlineArgs,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 
     /// More values.
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::cli::cluster::ClusterArgs;
 use crate::cli::render::BeamlineArgs;
 
 /// Arguments of `ioc attach`.
@@ -25,12 +26,16 @@ pub struct AttachArgs {
     pub allow_control: bool,
 
     /// How many earlier lines are shown first
-    #[arg(short = 'n', long, default_value_t = 20, value_name = "LINES")]
+    #[arg(long, default_value_t = 20, value_name = "LINES")]
     pub tail: usize,
 
     /// Which beamline.
     #[command(flatten)]
     pub beamline: BeamlineArgs,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 }
 
 /// Arguments of `ioc exec`.
@@ -55,4 +60,8 @@ pub struct ExecArgs {
     /// Which beamline.
     #[command(flatten)]
     pub beamline: BeamlineArgs,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 }

@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::cli::deploy::ActArgs;
 use crate::cli::lifecycle::Selection;
 use crate::cli::render::BeamlineArgs;
+use crate::commands::target::{self, Target};
 use crate::commands::{Context, Outcome};
 use crate::fleet::answer::Answer;
-use crate::fleet::backend;
 use crate::fleet::deploy::Options;
 use crate::fleet::overview::{self, Wanted};
 use crate::fleet::progress::Progress;
@@ -90,6 +90,16 @@ pub(crate) fn emit(done: &[Done], printer: &Printer) -> CommandResult<()> {
     printer.emit(done, |_| Table::default())
 }
 
+/// Where the instances of a selection run.
+pub(crate) fn target(selection: &Selection, context: &Context) -> CommandResult<Target> {
+    target::of_instances(
+        &selection.instances,
+        &selection.beamline,
+        &selection.cluster,
+        context,
+    )
+}
+
 /// Deployed instances that a selection means.
 pub(crate) fn deployed(
     fleet: &Fleet,
@@ -139,9 +149,7 @@ pub(crate) fn namespace(args: &BeamlineArgs, context: &Context) -> CommandResult
     let Some(name) = &args.beamline else {
         return Ok(None);
     };
-    let beamline = context.settings.beamline(name)?;
-    backend::require_local(beamline)?;
-    Ok(Some(beamline.namespace.clone()))
+    Ok(Some(context.settings.beamline(name)?.namespace.clone()))
 }
 
 /// Waiting as the arguments say.

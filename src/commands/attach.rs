@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use crate::cli::shell::AttachArgs;
-use crate::commands::{Context, Outcome};
+use crate::commands::target::{self, Target};
+use crate::commands::{Context, Outcome, kubernetes};
 use crate::engine::Engine;
 use crate::fleet::console::connection::{Connection, Piece};
 use crate::fleet::console::filter::{Action, DETACH_KEY, Filter, Notice, Rules};
@@ -27,6 +28,12 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(5);
 ///
 /// The instance is not deployed or does not run, its shell takes no input, or the engine refuses.
 pub(crate) async fn attach(args: &AttachArgs, context: &Context) -> CommandResult<Outcome> {
+    let names = [args.instance.clone()];
+    if let Target::Cluster(choice) =
+        target::of_instances(&names, &args.beamline, &args.cluster, context)?
+    {
+        return kubernetes::attach::attach(args, &choice, context).await;
+    }
     let engine = Engine::connect(&context.settings).await?;
     let selector = Selector {
         beamline: args.beamline.beamline.as_deref(),

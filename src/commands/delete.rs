@@ -2,7 +2,8 @@
 
 use crate::cli::lifecycle::DeleteArgs;
 use crate::commands::acting::{self, Done, Steps};
-use crate::commands::{Context, Outcome};
+use crate::commands::target::Target;
+use crate::commands::{Context, Outcome, kubernetes};
 use crate::fleet::session::Fleet;
 use crate::ui::error::CommandResult;
 
@@ -12,6 +13,9 @@ use crate::ui::error::CommandResult;
 ///
 /// Instances that are not deployed, and the engine's refusal.
 pub(crate) async fn delete(args: &DeleteArgs, context: &Context) -> CommandResult<Outcome> {
+    if let Target::Cluster(choice) = acting::target(&args.selection, context)? {
+        return kubernetes::delete::delete(args, &choice, context).await;
+    }
     let printer = &context.printer;
     let fleet = Fleet::connect(&context.settings).await?;
     let subjects = acting::deployed(&fleet, &args.selection, context)?;

@@ -6,8 +6,8 @@ use crate::cli::deploy::DeployArgs;
 use crate::cli::global::OutputFormat;
 use crate::commands::acting::{self, Done, Steps};
 use crate::commands::desired::desired;
-use crate::commands::{Context, Outcome};
-use crate::fleet::backend;
+use crate::commands::target::{self, Target};
+use crate::commands::{Context, Outcome, kubernetes};
 use crate::fleet::deploy::Plan;
 use crate::fleet::plan::{Action, Change, show};
 use crate::fleet::session::{Fleet, Session, Subject};
@@ -48,8 +48,8 @@ pub(crate) async fn deploy(args: &DeployArgs, context: &Context) -> CommandResul
         args.beamline.beamline.as_deref(),
         args.all,
     )?;
-    for selection in &selections {
-        backend::require_local(&selection.beamline)?;
+    if let Target::Cluster(choice) = target::of_selections(&args.cluster, &selections)? {
+        return Box::pin(kubernetes::deploy::deploy(args, &choice, context)).await;
     }
     let fleet = Fleet::connect(&context.settings).await?;
     let overrides = ValueOverrides::new(&args.values)?;

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::cli::render::DiffArgs;
 use crate::commands::desired::desired;
-use crate::commands::{Context, Outcome};
-use crate::fleet::backend;
+use crate::commands::target::{self, Target};
+use crate::commands::{Context, Outcome, kubernetes};
 use crate::fleet::manifest;
 use crate::fleet::plan::{self, Change, show};
 use crate::fleet::release::{self, record};
@@ -28,18 +28,20 @@ struct Difference {
 /// # Errors
 ///
 /// Mistakes in charts or values, or a revision that does not exist.
-pub(crate) fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Outcome> {
+pub(crate) async fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Outcome> {
     let selections = services::select(
         &context.settings,
         &args.instances,
         args.beamline.beamline.as_deref(),
         args.all,
     )?;
+    if let Target::Cluster(choice) = target::of_selections(&args.cluster, &selections)? {
+        return kubernetes::diff::diff(args, &choice, context).await;
+    }
     let store = Store::new(&context.settings.state);
     let overrides = ValueOverrides::new(&args.values)?;
     let mut differences = Vec::new();
     for selection in &selections {
-        backend::require_local(&selection.beamline)?;
         let instance = selection.instance.name().to_owned();
         let history = store
             .release(&selection.beamline.namespace, &instance)?

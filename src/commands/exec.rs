@@ -3,7 +3,8 @@
 use futures_util::StreamExt;
 
 use crate::cli::shell::ExecArgs;
-use crate::commands::{Context, Outcome};
+use crate::commands::target::{self, Target};
+use crate::commands::{Context, Outcome, kubernetes};
 use crate::engine::Engine;
 use crate::fleet::console::connection::{Connection, Piece};
 use crate::fleet::containers::{self, Selector};
@@ -23,6 +24,12 @@ const SHELL: [&str; 3] = [
 ///
 /// The instance is not deployed or does not run, or the engine refuses.
 pub(crate) async fn exec(args: &ExecArgs, context: &Context) -> CommandResult<Outcome> {
+    let names = [args.instance.clone()];
+    if let Target::Cluster(choice) =
+        target::of_instances(&names, &args.beamline, &args.cluster, context)?
+    {
+        return kubernetes::exec::exec(args, &choice, context).await;
+    }
     let engine = Engine::connect(&context.settings).await?;
     let selector = Selector {
         beamline: args.beamline.beamline.as_deref(),

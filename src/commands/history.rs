@@ -4,7 +4,8 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::cli::deploy::HistoryArgs;
-use crate::commands::{Context, Outcome, acting};
+use crate::commands::target::{self, Target};
+use crate::commands::{Context, Outcome, acting, kubernetes};
 use crate::fleet::overview::{self, Wanted};
 use crate::fleet::release::record::{self, DEPLOYED_BY, annotation};
 use crate::fleet::release::{Record, Status};
@@ -30,9 +31,14 @@ struct Revision {
 /// # Errors
 ///
 /// An instance that is not deployed, or records that cannot be read.
-pub(crate) fn history(args: &HistoryArgs, context: &Context) -> CommandResult<Outcome> {
-    let store = Store::new(&context.settings.state);
+pub(crate) async fn history(args: &HistoryArgs, context: &Context) -> CommandResult<Outcome> {
     let names = [args.instance.clone()];
+    if let Target::Cluster(choice) =
+        target::of_instances(&names, &args.beamline, &args.cluster, context)?
+    {
+        return kubernetes::history::history(args, &choice, context).await;
+    }
+    let store = Store::new(&context.settings.state);
     let namespace = acting::namespace(&args.beamline, context)?;
     let wanted = Wanted {
         names: &names,

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 
 use crate::cli::global::OutputFormat;
 use crate::cli::logs::LogsArgs;
-use crate::commands::{Context, Outcome};
+use crate::commands::target::{self, Target};
+use crate::commands::{Context, Outcome, kubernetes};
 use crate::engine::Engine;
 use crate::fleet::console::output::printable_line;
 use crate::fleet::containers::{self, InstanceContainer, Selector};
@@ -38,6 +39,11 @@ const COLOURS: [AnsiColor; 6] = [
 ///
 /// An instance that is not deployed, a wrong `--since` or `--grep`, or the engine's refusal.
 pub(crate) async fn logs(args: &LogsArgs, context: &Context) -> CommandResult<Outcome> {
+    if let Target::Cluster(choice) =
+        target::of_instances(&args.instances, &args.beamline, &args.cluster, context)?
+    {
+        return kubernetes::logs::logs(args, &choice, context).await;
+    }
     let asked = args
         .since
         .as_deref()

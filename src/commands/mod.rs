@@ -15,6 +15,7 @@ pub mod history;
 pub mod image;
 pub mod image_bootstrap;
 pub mod import_recipe;
+mod kubernetes;
 pub mod logs;
 pub mod new_beamline;
 pub mod new_generic_ioc;
@@ -25,6 +26,7 @@ pub mod restart;
 pub mod rollback;
 pub mod start;
 pub mod stop;
+mod target;
 
 use std::process::ExitCode;
 
@@ -145,10 +147,10 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
         },
         Verb::Check(args) => check::check(&args, context).await,
         Verb::Render(args) => render::render(&args, context),
-        Verb::Diff(args) => diff::diff(&args, context),
+        Verb::Diff(args) => diff::diff(&args, context).await,
         Verb::Deploy(args) => Box::pin(deploy::deploy(&args, context)).await,
         Verb::Rollback(args) => Box::pin(rollback::rollback(&args, context)).await,
-        Verb::History(args) => history::history(&args, context),
+        Verb::History(args) => history::history(&args, context).await,
         Verb::Ps(args) => ps::ps(&args, context).await,
         Verb::Logs(args) => logs::logs(&args, context).await,
         Verb::Attach(args) => attach::attach(&args, context).await,

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use crate::cli::global::OutputFormat;
 use crate::cli::ps::PsArgs;
-use crate::commands::{Context, Outcome, acting};
+use crate::commands::target::{self, Target};
+use crate::commands::{Context, Outcome, acting, kubernetes};
 use crate::fleet::containers;
 use crate::fleet::overview::{self, Row};
 use crate::fleet::session::Fleet;
@@ -30,6 +31,10 @@ const HOME: &str = "\u{1b}[H\u{1b}[J";
 ///
 /// No engine, a state folder that cannot be read, or an instance that is not deployed.
 pub(crate) async fn ps(args: &PsArgs, context: &Context) -> CommandResult<Outcome> {
+    let targets = target::of_list(&args.instances, &args.beamline, &args.cluster, context)?;
+    if targets.iter().any(|target| *target != Target::Local) {
+        return kubernetes::ps::ps(args, &targets, context).await;
+    }
     let fleet = Fleet::connect(&context.settings).await?;
     let namespace = acting::namespace(&args.beamline, context)?;
     if args.watch && context.printer.format() != OutputFormat::Table {

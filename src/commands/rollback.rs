@@ -3,7 +3,8 @@
 use crate::cli::deploy::RollbackArgs;
 use crate::commands::acting::{self, Done, Steps};
 use crate::commands::deploy::{failed, text};
-use crate::commands::{Context, Outcome};
+use crate::commands::target::{self, Target};
+use crate::commands::{Context, Outcome, kubernetes};
 use crate::fleet::deploy::desired_again;
 use crate::fleet::release::{self, decide::NoTarget};
 use crate::fleet::session::Fleet;
@@ -16,6 +17,12 @@ use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 ///
 /// A revision that cannot be gone back to, images that are gone, and what a deploy says.
 pub(crate) async fn rollback(args: &RollbackArgs, context: &Context) -> CommandResult<Outcome> {
+    let names = [args.instance.clone()];
+    if let Target::Cluster(choice) =
+        target::of_instances(&names, &args.beamline, &args.cluster, context)?
+    {
+        return kubernetes::rollback::rollback(args, &choice, context).await;
+    }
     let printer = &context.printer;
     let fleet = Fleet::connect(&context.settings).await?;
     let subject = acting::deployed_one(&fleet, &args.instance, &args.beamline, context)?;

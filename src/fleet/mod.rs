@@ -1,11 +1,11 @@
 //! IOC instances that run: releases, plans, the local backend, logs and consoles.
 
 pub mod answer;
-pub mod backend;
 pub mod console;
 pub mod containers;
 pub mod deploy;
 pub mod health;
+pub mod kubernetes;
 pub mod lifecycle;
 pub mod local;
 pub mod logs;

@@ -30,6 +30,10 @@ pub enum ErrorKind {
     Conflict,
     /// The container engine cannot be reached or refuses us.
     Engine,
+    /// The Kubernetes API cannot be reached, or has trouble.
+    Cluster,
+    /// The cluster does not let us: credentials, permissions, quota, policy.
+    Forbidden,
     /// A build step failed.
     Build,
     /// A source could not be fetched or is not what was promised.
@@ -50,7 +54,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Negative,
         Self::Usage,
         Self::Input,
@@ -62,6 +66,8 @@ impl ErrorKind {
         Self::Unhealthy,
         Self::Unsupported,
         Self::System,
+        Self::Cluster,
+        Self::Forbidden,
         Self::Internal,
         Self::Interrupted,
         Self::BrokenPipe,
@@ -81,6 +87,8 @@ impl ErrorKind {
             Self::Unhealthy => 9,
             Self::Unsupported => 10,
             Self::System => 11,
+            Self::Cluster => 12,
+            Self::Forbidden => 13,
             Self::Internal => 70,
             Self::Interrupted => 130,
             Self::BrokenPipe => 141,

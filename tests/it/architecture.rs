@@ -61,6 +61,18 @@ fn only_settings_reads_the_environment() {
 }
 
 #[test]
+fn only_the_cluster_backend_knows_kubernetes() {
+    let allowed = ["src/fleet/kubernetes"];
+    for word in ["kube::", "k8s_openapi"] {
+        assert_eq!(
+            offenders("src", word, &allowed),
+            Vec::<String>::new(),
+            "{word}"
+        );
+    }
+}
+
+#[test]
 fn crates_have_pure_cores() {
     for folder in ["crates/helm/src", "crates/epicsdb/src"] {
         for word in [

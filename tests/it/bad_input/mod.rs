@@ -5,6 +5,7 @@
 //!
 //! [`TestContext::refuse`]: crate::context::TestContext::refuse
 
+mod clusters;
 mod command_line;
 mod engine;
 mod images;

@@ -25,22 +25,6 @@ fn a_beamline_that_is_misspelt() {
 }
 
 #[test]
-fn a_backend_that_does_not_work_yet() {
-    let context = TestContext::with_beamline();
-    context.replace(
-        "ioc.toml",
-        "backend = \"local\"",
-        "backend = \"kubernetes\"",
-    );
-    insta::assert_snapshot!(context.refuse(&["deploy", "t02-ea-ioc-01", "--yes"]), @r#"
-    exit code: 10
-    ----- stderr -----
-    error: beamline `t02` has `backend = "kubernetes"`, which does not work yet
-    hint: `backend = "local"` in `ioc.toml` runs its instances on this machine; `ioc render` prints the manifests for `kubectl apply`
-    "#);
-}
-
-#[test]
 fn the_history_of_what_was_never_deployed() {
     let context = TestContext::with_beamline();
     insta::assert_snapshot!(context.refuse(&["history", "t02-ea-ioc-01"]), @"

@@ -1,0 +1,14 @@
+//! The verbs on a Kubernetes cluster: one file per verb, which its namesake in `commands` branches to.
+
+pub(crate) mod attach;
+pub(crate) mod delete;
+pub(crate) mod deploy;
+pub(crate) mod diff;
+pub(crate) mod exec;
+pub(crate) mod history;
+pub(crate) mod logs;
+pub(crate) mod ps;
+pub(crate) mod restart;
+pub(crate) mod rollback;
+pub(crate) mod start;
+pub(crate) mod stop;
