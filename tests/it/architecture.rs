@@ -74,7 +74,7 @@ fn only_the_cluster_backend_knows_kubernetes() {
 
 #[test]
 fn crates_have_pure_cores() {
-    for folder in ["crates/helm/src", "crates/epicsdb/src"] {
+    for folder in ["crates/alarm/src", "crates/helm/src", "crates/epicsdb/src"] {
         for word in [
             "tokio",
             "std::env::var",

@@ -1,0 +1,401 @@
+//! What the values of one PV do to its alarm: latching, acknowledging, delays, counts, maintenance.
+//!
+//! A [`Leaf`] is a state machine. Each call gets the moment and returns what has to be told ([`Told`]); a delay that
+//! is running is asked for with [`Leaf::deadline`] and given with [`Leaf::expire`]. The steps follow the alarm server
+//! of Phoebus, including those that look unintended, because clients and operators know them; each of those says so.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::severity::Severity;
+use crate::state::{ClientState, DISABLED, OK, State};
+use crate::time::Time;
+
+/// How the alarm of a PV behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Behaviour {
+    /// Whether an alarm stays until it is acknowledged.
+    pub latching: bool,
+    /// Whether a new alarm is announced.
+    pub annunciating: bool,
+    /// How long it must last before it counts.
+    pub delay: Duration,
+    /// How many alarms within the delay count at once; 0 does not count. Without a delay this has no effect.
+    pub count: usize,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            latching: true,
+            annunciating: true,
+            delay: Duration::ZERO,
+            count: 0,
+        }
+    }
+}
+
+/// What has to be told after something happened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Told {
+    /// The state has to be published.
+    pub state: bool,
+    /// The alarm has to be announced, with this severity.
+    pub annunciate: Option<Severity>,
+}
+
+impl Told {
+    const NOTHING: Self = Self {
+        state: false,
+        annunciate: None,
+    };
+    const STATE: Self = Self {
+        state: true,
+        annunciate: None,
+    };
+}
+
+/// An alarm that waits for its delay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// What becomes the alarm.
+    pub state: State,
+    /// When.
+    pub due: Time,
+}
+
+/// Everything of a leaf that has to survive a restart of the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The alarm and the PV's own state.
+    pub state: ClientState,
+    /// The alarm that waits for its delay.
+    pub pending: Option<Pending>,
+    /// Times of the alarms that count towards the limit, oldest first.
+    pub counted: Vec<Time>,
+}
+
+/// Whether a leaf is watched, and what is known of the PV while it is not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum Missed {
+    /// It is watched.
+    #[default]
+    Watched,
+    /// Disabled, with the last that was heard of the PV.
+    Heard(State),
+    /// Disabled and not even connected: enabling waits for news.
+    Unknown,
+}
+
+/// The alarm of one PV.
+#[derive(Debug, Clone)]
+pub struct Leaf {
+    behaviour: Behaviour,
+    /// The PV itself.
+    current: State,
+    /// What clients see.
+    alarm: State,
+    /// What is missed while disabled.
+    missed: Missed,
+    pending: Option<Pending>,
+    counted: VecDeque<Time>,
+}
+
+impl Leaf {
+    /// A PV of which nothing is known yet.
+    pub fn new(behaviour: Behaviour, now: Time) -> Self {
+        let unknown = State::new(Severity::Ok, "", "", now);
+        Self {
+            behaviour,
+            current: unknown.clone(),
+            alarm: unknown,
+            missed: Missed::Watched,
+            pending: None,
+            counted: VecDeque::new(),
+        }
+    }
+
+    /// A PV whose state was published before this server started.
+    ///
+    /// The stored alarm goes on, also an acknowledged one; that it latched just now is no longer true.
+    pub fn restored(behaviour: Behaviour, stored: &ClientState, now: Time) -> Self {
+        Self {
+            behaviour,
+            current: State::new(
+                stored.current_severity,
+                stored.current_message.clone(),
+                "?",
+                now,
+            ),
+            alarm: stored.alarm.clone().with_latch(false),
+            missed: Missed::Watched,
+            pending: None,
+            counted: VecDeque::new(),
+        }
+    }
+
+    /// A PV whose whole memory was kept, delays and counts included.
+    pub fn remembered(behaviour: Behaviour, memory: Memory, now: Time) -> Self {
+        let mut leaf = Self::restored(behaviour, &memory.state, now);
+        leaf.pending = memory.pending;
+        leaf.counted = memory.counted.into();
+        leaf.trim_count();
+        leaf
+    }
+
+    /// What a restart has to know.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            state: self.state(),
+            pending: self.pending.clone(),
+            counted: self.counted.iter().copied().collect(),
+        }
+    }
+
+    /// What clients see.
+    pub fn state(&self) -> ClientState {
+        ClientState {
+            alarm: self.alarm.clone(),
+            current_severity: self.current.severity,
+            current_message: self.current.message.clone(),
+        }
+    }
+
+    /// Severity of the alarm.
+    pub fn severity(&self) -> Severity {
+        self.alarm.severity
+    }
+
+    /// Whether it is disabled.
+    pub fn is_disabled(&self) -> bool {
+        self.missed != Missed::Watched
+    }
+
+    /// When [`Leaf::expire`] is wanted.
+    pub fn deadline(&self) -> Option<Time> {
+        self.pending.as_ref().map(|pending| pending.due)
+    }
+
+    /// Takes over another behaviour. The alarm, its latch and its acknowledgement stay.
+    ///
+    /// A delay that is no longer wanted ends now; one that got shorter or longer counts from when it began.
+    pub fn set_behaviour(&mut self, behaviour: Behaviour, maintenance: bool, now: Time) -> Told {
+        let before = std::mem::replace(&mut self.behaviour, behaviour);
+        self.trim_count();
+        let Some(pending) = &mut self.pending else {
+            return Told::NOTHING;
+        };
+        if before.delay == behaviour.delay {
+            return Told::NOTHING;
+        }
+        let left = pending.due.since(now);
+        let waited = before.delay.saturating_sub(left);
+        pending.due = now.after(behaviour.delay.saturating_sub(waited));
+        if pending.due <= now {
+            return self.expire(maintenance, now);
+        }
+        Told::NOTHING
+    }
+
+    /// A value, or the loss of the connection.
+    pub fn receive(&mut self, received: State, maintenance: bool, now: Time) -> Told {
+        if self.is_disabled() {
+            self.missed = Missed::Heard(received);
+            return Told::NOTHING;
+        }
+        // what only changes the value is no change of the alarm
+        if received.severity == self.current.severity && received.message == self.current.message {
+            return Told::NOTHING;
+        }
+        self.current = received.clone();
+        let cleared = received.severity == Severity::Ok && !self.alarm.severity.is_active();
+        let leaves_invalid = maintenance
+            && received.severity < Severity::Invalid
+            && self.alarm.severity.priority() >= Severity::Invalid.priority();
+        if cleared || leaves_invalid {
+            self.alarm = State {
+                severity: Severity::Ok,
+                message: OK.to_owned(),
+                value: received.value.clone(),
+                time: received.time,
+                latch: false,
+            };
+            self.pending = None;
+        }
+        let delayed = !self.behaviour.delay.is_zero();
+        self.update(&received, delayed, maintenance, now)
+    }
+
+    /// The delay has passed. Does nothing if none was running or it is too early.
+    pub fn expire(&mut self, maintenance: bool, now: Time) -> Told {
+        let Some(pending) = self.pending.take_if(|pending| pending.due <= now) else {
+            return Told::NOTHING;
+        };
+        let is_over =
+            self.current.severity == Severity::Ok && self.current.time > pending.state.time;
+        if self.is_disabled() || is_over {
+            return Told::NOTHING;
+        }
+        self.update(&pending.state, false, maintenance, now)
+    }
+
+    /// Somebody acknowledges the alarm.
+    pub fn acknowledge(&mut self, now: Time) -> Told {
+        if self.current.severity == Severity::Ok {
+            // also a disabled one: Phoebus overwrites `Disabled` with `OK`
+            self.alarm = State {
+                severity: Severity::Ok,
+                message: OK.to_owned(),
+                value: self.current.value.clone(),
+                time: now,
+                latch: false,
+            };
+        } else if self.current.severity < self.alarm.severity {
+            let severity = self.current.severity.acknowledged();
+            self.alarm = self.current.clone().with_severity(severity);
+        } else {
+            // an alarm that has just latched keeps saying so
+            self.alarm.severity = self.alarm.severity.acknowledged();
+        }
+        Told::STATE
+    }
+
+    /// Somebody takes the acknowledgement back.
+    pub fn unacknowledge(&mut self) -> Told {
+        let severity = self.current.severity.unacknowledged();
+        self.alarm = self
+            .current
+            .clone()
+            .with_severity(severity)
+            .with_latch(false);
+        Told::STATE
+    }
+
+    /// Disables or enables it. Enabling goes on with the last that was heard of the PV.
+    pub fn set_enabled(&mut self, enabled: bool, maintenance: bool, now: Time) -> Told {
+        if enabled {
+            let missed = std::mem::take(&mut self.missed);
+            if missed != Missed::Watched && self.alarm.message == DISABLED {
+                OK.clone_into(&mut self.alarm.message);
+            }
+            return match missed {
+                Missed::Watched | Missed::Unknown => Told::NOTHING,
+                Missed::Heard(last) => self.receive(last, maintenance, now),
+            };
+        }
+        if self.is_disabled() {
+            return Told::NOTHING;
+        }
+        let shown = State {
+            severity: Severity::Ok,
+            message: OK.to_owned(),
+            value: self.current.value.clone(),
+            time: now,
+            latch: false,
+        };
+        self.missed = Missed::Heard(std::mem::replace(&mut self.current, shown));
+        self.alarm = State::new(Severity::Ok, DISABLED, "", now);
+        self.pending = None;
+        Told::STATE
+    }
+
+    /// The PV of a disabled leaf is let go: what was heard of it is no longer true.
+    pub fn forget(&mut self) {
+        if self.is_disabled() {
+            self.missed = Missed::Unknown;
+        }
+    }
+
+    /// Maintenance begins: what is invalid or worse counts as acknowledged.
+    pub fn enter_maintenance(&mut self, now: Time) -> Told {
+        if self.alarm.severity < Severity::Invalid {
+            return Told::NOTHING;
+        }
+        self.acknowledge(now)
+    }
+
+    fn update(&mut self, received: &State, delayed: bool, maintenance: bool, now: Time) -> Told {
+        let before = self.alarm.severity;
+        let mut raised = None;
+        if let Some(new) = self.latched(received) {
+            if delayed && received.severity != Severity::Ok {
+                if self.wait(new.clone(), received, now) {
+                    raised = Some(new);
+                }
+            } else {
+                raised = Some(new);
+            }
+        }
+        let mut annunciate = None;
+        if let Some(new) = raised {
+            if new.severity.priority() > before.priority() && self.behaviour.annunciating {
+                annunciate = Some(new.severity);
+            }
+            self.alarm = new;
+        }
+        if maintenance && self.alarm.severity >= Severity::Invalid {
+            self.alarm.severity = self.alarm.severity.acknowledged();
+            annunciate = None;
+        }
+        Told {
+            state: true,
+            annunciate,
+        }
+    }
+
+    /// What `received` makes of the alarm, or of the alarm that is pending; `None` leaves it.
+    fn latched(&self, received: &State) -> Option<State> {
+        let base = self
+            .pending
+            .as_ref()
+            .map_or(&self.alarm, |pending| &pending.state);
+        let is_worse = received.severity.priority() > base.severity.priority();
+        if self.behaviour.latching {
+            if is_worse {
+                return Some(received.clone().with_latch(true));
+            }
+            return base.latch.then(|| base.clone().with_latch(false));
+        }
+        (base.severity.is_active() || is_worse).then(|| received.clone())
+    }
+
+    /// Lets an alarm wait, unless enough of them have come within the delay: then true.
+    ///
+    /// A delay that runs already is not begun again, it only gets the newer alarm.
+    fn wait(&mut self, new: State, received: &State, now: Time) -> bool {
+        match &mut self.pending {
+            Some(pending) => pending.state = new,
+            None => {
+                self.pending = Some(Pending {
+                    state: new,
+                    due: now.after(self.behaviour.delay),
+                });
+            }
+        }
+        if self.behaviour.count == 0 {
+            return false;
+        }
+        self.counted.push_back(received.time);
+        self.trim_count();
+        let (Some(oldest), Some(newest)) = (self.counted.front(), self.counted.back()) else {
+            return false;
+        };
+        let enough = self.counted.len() == self.behaviour.count
+            && newest.since(*oldest) <= self.behaviour.delay;
+        if enough {
+            self.counted.clear();
+            self.pending = None;
+        }
+        enough
+    }
+
+    fn trim_count(&mut self) {
+        while self.counted.len() > self.behaviour.count {
+            self.counted.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

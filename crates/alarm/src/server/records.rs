@@ -1,0 +1,297 @@
+//! What records do: configuration, states of an earlier server, commands.
+
+use std::time::Duration;
+
+use crate::config::LeafConfig;
+use crate::leaf::{Leaf, Told};
+use crate::path::AlarmPath;
+use crate::server::{Complaint, Effect, Record, Server, Timer, Topic, Watched};
+use crate::time::Time;
+use crate::tree::{Content, ItemId};
+use crate::wire::command::Command;
+use crate::wire::config::{ConfigMessage, Signed};
+use crate::wire::key::{Key, Kind};
+use crate::wire::state::{StateMessage, read};
+
+impl Server {
+    pub(super) fn remember(&mut self, path: AlarmPath, value: Option<&str>) {
+        match value.map(read) {
+            Some(Ok(StateMessage::Leaf(state))) => {
+                self.stored.insert(path, state);
+            }
+            // a tombstone ends the item; states of groups are made from those of the leaves
+            None => {
+                self.stored.remove(&path);
+            }
+            Some(Ok(StateMessage::Group(_)) | Err(_)) => {}
+        }
+    }
+
+    pub(super) fn config(
+        &mut self,
+        path: &AlarmPath,
+        value: Option<&str>,
+        now: Time,
+    ) -> Result<Vec<Effect>, String> {
+        let Some(text) = value else {
+            return Ok(self.remove(path, now));
+        };
+        let signed = Signed::read(text).map_err(|error| error.to_string())?;
+        match signed.message {
+            ConfigMessage::Deleting => Ok(Vec::new()),
+            ConfigMessage::Group(notes) => {
+                if self
+                    .tree
+                    .find(path)
+                    .is_some_and(|id| self.tree.leaf(id).is_some())
+                {
+                    // without a description nothing is said of what makes a PV
+                    return Ok(Vec::new());
+                }
+                let (id, is_new) = self
+                    .tree
+                    .put_group(path)
+                    .map_err(|error| error.to_string())?;
+                if let Some(own) = self.tree.group_mut(id) {
+                    *own = notes;
+                }
+                let effects = if is_new && self.started {
+                    self.publish_group(id).into_iter().collect()
+                } else {
+                    Vec::new()
+                };
+                self.publish_time(&effects, now);
+                Ok(effects)
+            }
+            ConfigMessage::Leaf(config) => {
+                let effects = match self.tree.find(path) {
+                    Some(id) if self.tree.leaf(id).is_some() => self.edit(id, config, now),
+                    _ => self.add(path, config, now)?,
+                };
+                self.publish_time(&effects, now);
+                Ok(effects)
+            }
+        }
+    }
+
+    pub(super) fn add(
+        &mut self,
+        path: &AlarmPath,
+        config: LeafConfig,
+        now: Time,
+    ) -> Result<Vec<Effect>, String> {
+        let watched = Watched {
+            alarm: Leaf::new(config.behaviour(), now),
+            config,
+            connect_by: None,
+            enable_at: None,
+        };
+        let known: Vec<ItemId> = self.groups_above(path);
+        let (id, _none) = self
+            .tree
+            .put_leaf(path, watched)
+            .map_err(|error| error.to_string())?;
+        self.leaves
+            .entry(path.name().to_owned())
+            .or_default()
+            .push(id);
+        if !self.started {
+            return Ok(Vec::new());
+        }
+        let mut effects = Vec::new();
+        for group in self.groups_above(path) {
+            if !known.contains(&group) {
+                effects.extend(self.publish_group(group));
+            }
+        }
+        effects.extend(self.apply_enabled(id, now));
+        if self.name_if_enabled(id).is_some() {
+            effects.extend(self.watch(id, path.name(), now));
+        }
+        Ok(effects)
+    }
+
+    /// Takes over another configuration of a PV. Its alarm goes on: nothing is let go, latched and acknowledged
+    /// alarms stay, a description alone touches nothing.
+    pub(super) fn edit(&mut self, id: ItemId, config: LeafConfig, now: Time) -> Vec<Effect> {
+        let behaviour = config.behaviour();
+        if let Some(watched) = self.tree.leaf_mut(id) {
+            watched.config = config;
+        }
+        if !self.started {
+            return Vec::new();
+        }
+        let mut effects = self.change(id, |leaf, maintenance| {
+            leaf.set_behaviour(behaviour, maintenance, now)
+        });
+        effects.extend(self.apply_enabled(id, now));
+        effects
+    }
+
+    /// Enables or disables a PV as its configuration says.
+    pub(super) fn apply_enabled(&mut self, id: ItemId, now: Time) -> Vec<Effect> {
+        let zone = self.settings.zone.clone();
+        let Some(watched) = self.tree.leaf_mut(id) else {
+            return Vec::new();
+        };
+        let wanted = watched.config.enabled;
+        let before = watched.enable_at.take();
+        // whole seconds from now on, as Phoebus counts them: up to a second before the date
+        let until = wanted
+            .until(&zone)
+            .filter(|until| *until > now)
+            .map(|until| now.after(Duration::from_secs(until.since(now).as_secs())));
+        watched.enable_at = until;
+        let was_enabled = !watched.alarm.is_disabled();
+        let enabled = wanted.at(now, &zone);
+        if let Some(before) = before {
+            self.timers.remove(&(before, Timer::Enable(id)));
+        }
+        if let Some(until) = until {
+            self.timers.insert((until, Timer::Enable(id)));
+        }
+        if was_enabled == enabled {
+            return Vec::new();
+        }
+        let mut effects = self.change(id, |leaf, maintenance| {
+            leaf.set_enabled(enabled, maintenance, now)
+        });
+        if !self.started {
+            return Vec::new();
+        }
+        let Some(name) = self.name(id) else {
+            return effects;
+        };
+        if enabled {
+            effects.extend(self.watch(id, &name, now));
+        } else {
+            self.forget_timer(id);
+            if let Some(watched) = self.tree.leaf_mut(id) {
+                watched.alarm.forget();
+            }
+            effects.extend(self.let_go(&name));
+        }
+        effects
+    }
+
+    pub(super) fn remove(&mut self, path: &AlarmPath, now: Time) -> Vec<Effect> {
+        if path.configuration() != self.root.configuration() {
+            return Vec::new();
+        }
+        self.stored.retain(|stored, _state| !stored.is_within(path));
+        let doomed: Vec<ItemId> = self
+            .tree
+            .find(path)
+            .map(|id| self.tree.below(id))
+            .unwrap_or_default();
+        for id in &doomed {
+            self.forget_timer(*id);
+            let timers = [
+                self.tree
+                    .leaf(*id)
+                    .and_then(|leaf| leaf.alarm.deadline())
+                    .map(|at| (at, Timer::Delay(*id))),
+                self.tree
+                    .leaf(*id)
+                    .and_then(|leaf| leaf.enable_at)
+                    .map(|at| (at, Timer::Enable(*id))),
+            ];
+            for timer in timers.into_iter().flatten() {
+                self.timers.remove(&timer);
+            }
+        }
+        let (removed, changed) = self.tree.remove(path);
+        for leaves in self.leaves.values_mut() {
+            leaves.retain(|leaf| !doomed.contains(leaf));
+        }
+        let mut effects = Vec::new();
+        if self.started {
+            for id in changed {
+                effects.extend(self.publish_group(id));
+            }
+        }
+        for (path, content) in removed {
+            if !matches!(content, Content::Leaf(_)) {
+                continue;
+            }
+            if self.started {
+                effects.push(Effect::Publish(Record {
+                    topic: Topic::Main,
+                    key: Key::new(Kind::State, path.clone()).to_string(),
+                    value: None,
+                }));
+                effects.extend(self.let_go(path.name()));
+            }
+        }
+        self.leaves.retain(|_name, leaves| !leaves.is_empty());
+        self.publish_time(&effects, now);
+        effects
+    }
+
+    pub(super) fn command(&mut self, key: &Key, command: &Command, now: Time) -> Vec<Effect> {
+        if !self.started {
+            return Vec::new();
+        }
+        let effects = match command {
+            Command::Acknowledge => self.each_leaf(key, |leaf| leaf.acknowledge(now)),
+            Command::Unacknowledge => self.each_leaf(key, Leaf::unacknowledge),
+            Command::Maintenance(on) => self.set_maintenance(*on, now),
+            Command::Notify(on) => {
+                if self.mode.notify == *on {
+                    Vec::new()
+                } else {
+                    self.mode.notify = *on;
+                    self.publish_group(self.tree.root()).into_iter().collect()
+                }
+            }
+            Command::Restart => vec![Effect::Restart],
+            Command::Shutdown => vec![Effect::Shutdown],
+            Command::Print(word) => vec![Effect::Complain(Complaint {
+                key: key.to_string(),
+                why: format!("`{word}` prints on a console, which this server does not have"),
+            })],
+            Command::Unknown(word) => vec![Effect::Complain(Complaint {
+                key: key.to_string(),
+                why: format!(
+                    "`{}` is no command",
+                    word.chars().take(80).collect::<String>()
+                ),
+            })],
+        };
+        self.publish_time(&effects, now);
+        effects
+    }
+
+    pub(super) fn set_maintenance(&mut self, on: bool, now: Time) -> Vec<Effect> {
+        if self.mode.maintenance == on {
+            return Vec::new();
+        }
+        self.mode.maintenance = on;
+        let mut effects = Vec::new();
+        if on {
+            for id in self.tree.below(self.tree.root()) {
+                effects.extend(self.change(id, |leaf, _maintenance| leaf.enter_maintenance(now)));
+            }
+        }
+        effects.extend(self.publish_group(self.tree.root()));
+        effects
+    }
+
+    pub(super) fn each_leaf(
+        &mut self,
+        key: &Key,
+        mut what: impl FnMut(&mut Leaf) -> Told,
+    ) -> Vec<Effect> {
+        let Some(id) = self.tree.find(&key.path) else {
+            return vec![Effect::Complain(Complaint {
+                key: key.to_string(),
+                why: "there is no such item".to_owned(),
+            })];
+        };
+        let mut effects = Vec::new();
+        for id in self.tree.below(id) {
+            effects.extend(self.change(id, |leaf, _maintenance| what(leaf)));
+        }
+        effects
+    }
+}

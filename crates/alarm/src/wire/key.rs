@@ -1,0 +1,112 @@
+//! Keys of records: `<kind>:<path>`.
+
+use std::fmt;
+
+use crate::path::{AlarmPath, PathError};
+
+/// What a record is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The definition of an item, written by clients.
+    Config,
+    /// The state of an item, written by the server.
+    State,
+    /// A wish of a client.
+    Command,
+    /// Words for the annunciator, written by the server.
+    Talk,
+}
+
+impl Kind {
+    /// The word in front of the colon.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::State => "state",
+            Self::Command => "command",
+            Self::Talk => "talk",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Config, Self::State, Self::Command, Self::Talk]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+}
+
+/// The key of a record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// What it is about.
+    pub kind: Kind,
+    /// Which item.
+    pub path: AlarmPath,
+}
+
+/// Why a text is no key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// No colon: such records are passed over, whatever the topic.
+    #[error("the key has no `:`")]
+    NoColon,
+    /// A word in front of the colon that means nothing here.
+    #[error("`{0}` is no kind of record")]
+    UnknownKind(String),
+    /// What follows the colon is no path.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+impl Key {
+    /// A key.
+    pub fn new(kind: Kind, path: AlarmPath) -> Self {
+        Self { kind, path }
+    }
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    ///
+    /// Whatever it is instead.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let (kind, path) = text.split_once(':').ok_or(KeyError::NoColon)?;
+        let kind = Kind::from_name(kind).ok_or_else(|| {
+            let shown: String = kind.chars().take(40).collect();
+            KeyError::UnknownKind(shown)
+        })?;
+        Ok(Self {
+            kind,
+            path: AlarmPath::parse(path)?,
+        })
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.kind.name(), self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys() {
+        let key = Key::parse("config:/Accelerator/Vacuum/SomePV").unwrap();
+        assert_eq!((key.kind, key.path.name()), (Kind::Config, "SomePV"));
+        assert_eq!(key.to_string(), "config:/Accelerator/Vacuum/SomePV");
+        // a PV name has colons of its own
+        assert_eq!(
+            Key::parse("state:/A/SR:C01:TEMP").unwrap().path.name(),
+            "SR:C01:TEMP"
+        );
+        assert_eq!(Key::parse("/A/b"), Err(KeyError::NoColon));
+        assert_eq!(
+            Key::parse("x:/A/b"),
+            Err(KeyError::UnknownKind("x".to_owned()))
+        );
+        assert_eq!(Key::parse("state:"), Err(KeyError::Path(PathError::Empty)));
+    }
+}

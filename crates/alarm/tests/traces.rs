@@ -1,0 +1,427 @@
+//! The server without its sockets against recordings of the Phoebus alarm server 5.0.5 (`tests/conformance/alarm`):
+//! the same records and values go in, and what comes out is compared key by key.
+//!
+//! The records of the IOC are played here: analog inputs that are MINOR from 1, MAJOR from 2, INVALID up to -1. What a
+//! real IOC and a real bus add is checked where those are.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test; clippy knows tests by their attribute, which helper functions lack"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use alarm::server::{Effect, News, Record, Server, Settings, Topic};
+use alarm::{Severity, State, Time};
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+/// States of groups that are shorter than this may be merged, in seconds.
+const COALESCE: f64 = 0.5;
+/// How far times may differ, in seconds.
+const TOLERANCE: f64 = 0.7;
+
+/// A record with its time, in seconds since the server was ready.
+#[derive(Debug, Clone)]
+struct Row {
+    t: f64,
+    value: Value,
+}
+
+type Rows = BTreeMap<(String, String), Vec<Row>>;
+
+/// What happens to the server.
+#[derive(Debug)]
+enum Input {
+    Record(Record),
+    Put(String, f64),
+    Kill,
+    Start,
+    /// A PV answers.
+    Answer(String),
+}
+
+struct Play {
+    server: Server,
+    ready: f64,
+    /// Value of each record and when it came.
+    values: BTreeMap<String, (f64, f64)>,
+    is_running: bool,
+    inputs: Vec<(f64, Input)>,
+    connected: Vec<String>,
+    written: Rows,
+}
+
+impl Play {
+    fn time(&self, t: f64) -> Time {
+        let nanos = Duration::from_secs_f64(self.ready + t);
+        Time::new(0, 0).after(nanos)
+    }
+
+    fn schedule(&mut self, t: f64, input: Input) {
+        let place = self.inputs.partition_point(|(at, _input)| *at <= t);
+        self.inputs.insert(place, (t, input));
+    }
+
+    fn news(&self, name: &str) -> News {
+        let (value, t) = self.values[name];
+        let (severity, message) = match value {
+            value if value >= 2.0 => (Severity::Major, "HIHI_ALARM"),
+            value if value >= 1.0 => (Severity::Minor, "HIGH_ALARM"),
+            value if value <= -1.0 => (Severity::Invalid, "LOLO_ALARM"),
+            _ => (Severity::Ok, "NO_ALARM"),
+        };
+        News::Value(State::new(
+            severity,
+            message,
+            alarm::value::double(value),
+            self.time(t),
+        ))
+    }
+
+    fn take(&mut self, t: f64, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Publish(record) => {
+                    let topic = match record.topic {
+                        Topic::Main => "Trace",
+                        Topic::Command => "TraceCommand",
+                        Topic::Talk => "TraceTalk",
+                    };
+                    let value = record
+                        .value
+                        .map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
+                    self.written
+                        .entry((topic.to_owned(), record.key))
+                        .or_default()
+                        .push(Row { t, value });
+                }
+                Effect::Connect(name) => {
+                    // Phoebus has its first values after a third of a second, later ones at once
+                    let wait = if t < 0.1 { 0.3 } else { 0.01 };
+                    if self.is_running && self.values.contains_key(&name) {
+                        self.schedule(t + wait, Input::Answer(name));
+                    }
+                }
+                Effect::Disconnect(name) => self.connected.retain(|one| *one != name),
+                Effect::Restart | Effect::Shutdown | Effect::Complain(_) => {}
+            }
+        }
+    }
+
+    fn act(&mut self, t: f64, input: Input) {
+        let now = self.time(t);
+        match input {
+            Input::Record(record) => {
+                let effects = self.server.record(&record, now);
+                self.take(t, effects);
+            }
+            Input::Put(name, value) => {
+                self.values.insert(name.clone(), (value, t));
+                if self.connected.contains(&name) {
+                    let effects = self.server.news(&name, self.news(&name), now);
+                    self.take(t, effects);
+                }
+            }
+            Input::Answer(name) => {
+                self.connected.push(name.clone());
+                let effects = self.server.news(&name, self.news(&name), now);
+                self.take(t, effects);
+            }
+            Input::Kill => {
+                self.is_running = false;
+                for name in std::mem::take(&mut self.connected) {
+                    let effects = self.server.news(&name, News::Disconnected, now);
+                    self.take(t, effects);
+                }
+            }
+            Input::Start => {
+                self.is_running = true;
+                for value in self.values.values_mut() {
+                    *value = (0.0, t);
+                }
+                let names: Vec<String> = self.values.keys().cloned().collect();
+                for name in names {
+                    self.schedule(t + 1.0, Input::Answer(name));
+                }
+            }
+        }
+    }
+
+    fn run(&mut self, end: f64) {
+        loop {
+            let input = self.inputs.first().map(|(t, _input)| *t);
+            let due = self.server.deadline().map(|due| {
+                let span = due.since(Time::default()).as_secs_f64();
+                span - self.ready
+            });
+            match (input, due) {
+                (Some(t), due) if due.is_none_or(|due| t <= due) => {
+                    let (t, input) = self.inputs.remove(0);
+                    self.act(t, input);
+                }
+                (_, Some(due)) if due <= end => {
+                    // the smallest step that reaches the deadline in spite of rounding
+                    let due = due + 1e-5;
+                    let effects = self.server.tick(self.time(due));
+                    self.take(due, effects);
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance/alarm")
+}
+
+fn topic(name: &str) -> Topic {
+    match name {
+        "TraceCommand" => Topic::Command,
+        "TraceTalk" => Topic::Talk,
+        _ => Topic::Main,
+    }
+}
+
+/// Plays a scenario; what Phoebus wrote and what we write.
+fn play(name: &str) -> (Rows, Rows) {
+    let text = |file: String| fs_err(&folder().join(file));
+    let trace = text(format!("{name}.trace.jsonl"));
+    let scenario = text(format!("{name}.yaml"));
+    let mut lines = trace
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let head = lines.next().unwrap();
+    let ready = head["phases"][0]["ready"].as_f64().unwrap();
+    // the IOC had its first values shortly before the server was started
+    let first = head["phases"][0]["began"].as_f64().unwrap() - ready - 0.5;
+    let server = Server::new(
+        "Trace",
+        Settings {
+            connection_timeout: Duration::from_secs(3),
+            idle_timeout: Duration::from_secs(10),
+            nag_period: Some(Duration::from_mins(15)),
+            zone: TimeZone::UTC,
+            user: "SERVER".to_owned(),
+            host: "SERVER".to_owned(),
+        },
+    )
+    .unwrap();
+    let values = scenario
+        .split("record(ai, \"")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('"'))
+        .map(|(name, _rest)| (name.to_owned(), (0.0, first)))
+        .collect();
+    let mut play = Play {
+        server,
+        ready,
+        values,
+        is_running: true,
+        inputs: Vec::new(),
+        connected: Vec::new(),
+        written: Rows::new(),
+    };
+    let mut expected = Rows::new();
+    let mut end = 0.0_f64;
+    for line in lines {
+        let t = line["t"].as_f64().unwrap();
+        end = end.max(t);
+        let step = &line["step"];
+        if let Some(put) = step["put"].as_object() {
+            for (name, value) in put {
+                play.schedule(t, Input::Put(name.clone(), value.as_f64().unwrap()));
+            }
+        } else if let Some(burst) = step["burst"].as_object() {
+            let name = burst["pv"].as_str().unwrap();
+            let every = burst["every"].as_f64().unwrap();
+            for (place, value) in (0_u32..).zip(burst["values"].as_array().unwrap()) {
+                let at = t + every * f64::from(place);
+                play.schedule(at, Input::Put(name.to_owned(), value.as_f64().unwrap()));
+            }
+        } else if step["kill_ioc"].is_boolean() {
+            play.schedule(t, Input::Kill);
+        } else if step["start_ioc"].is_boolean() {
+            play.schedule(t, Input::Start);
+        }
+        let (Some(name), Some(key)) = (line["topic"].as_str(), line["key"].as_str()) else {
+            continue;
+        };
+        let value = &line["value"];
+        let is_input = value["user"] == "tracer" || (key.starts_with("config:") && value.is_null());
+        if is_input {
+            let value = (!value.is_null()).then(|| value.to_string());
+            let record = Record {
+                topic: topic(name),
+                key: key.to_owned(),
+                value,
+            };
+            if t < 0.0 {
+                let now = play.time(t);
+                assert_eq!(play.server.record(&record, now), []);
+            } else {
+                // a record takes a moment on the bus
+                play.schedule(t + 0.004, Input::Record(record));
+            }
+        } else {
+            let row = Row {
+                t,
+                value: value.clone(),
+            };
+            expected
+                .entry((name.to_owned(), key.to_owned()))
+                .or_default()
+                .push(row);
+        }
+    }
+    let effects = play.server.start(play.time(0.0));
+    play.take(0.0, effects);
+    play.run(end);
+    (expected, play.written)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a library crate without fs_err; the path is in the message"
+)]
+fn fs_err(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn is_group(rows: &[Row]) -> bool {
+    rows.iter()
+        .all(|row| row.value.is_object() && row.value.get("current_severity").is_none())
+}
+
+/// Drops what lasted less than [`COALESCE`], then repeats.
+fn settle(rows: &[Row]) -> Vec<Row> {
+    let mut settled: Vec<Row> = Vec::new();
+    for (place, row) in rows.iter().enumerate() {
+        let is_short = rows
+            .get(place + 1)
+            .is_some_and(|next| next.t - row.t < COALESCE);
+        if !is_short && settled.last().is_none_or(|last| last.value != row.value) {
+            settled.push(row.clone());
+        }
+    }
+    settled
+}
+
+/// A record without its times.
+fn shape(value: &Value) -> String {
+    let mut value = value.clone();
+    if let Some(fields) = value.as_object_mut() {
+        if let Some(time) = fields.get_mut("time") {
+            *time = Value::Null;
+        }
+        for name in ["user", "host"] {
+            if let Some(field) = fields.get_mut(name) {
+                *field = Value::Null;
+            }
+        }
+    }
+    value.to_string()
+}
+
+fn stamp(value: &Value) -> Option<f64> {
+    let seconds = value["time"]["seconds"].as_f64()?;
+    Some(seconds + value["time"]["nano"].as_f64()? / 1e9)
+}
+
+/// The differences of a scenario, one line each.
+fn differences(name: &str) -> Vec<String> {
+    let (expected, written) = play(name);
+    let mut found = Vec::new();
+    let mut keys: Vec<&(String, String)> = expected.keys().chain(written.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    for key in keys {
+        let rows = |all: &Rows| all.get(key).cloned().unwrap_or_default();
+        let (mut theirs, mut ours) = (rows(&expected), rows(&written));
+        if key.1.starts_with("state:") && (is_group(&theirs) || is_group(&ours)) {
+            (theirs, ours) = (settle(&theirs), settle(&ours));
+        }
+        let shapes =
+            |rows: &[Row]| -> Vec<String> { rows.iter().map(|row| shape(&row.value)).collect() };
+        if shapes(&theirs) != shapes(&ours) {
+            let list = |rows: &[Row]| {
+                rows.iter().fold(String::new(), |mut text, row| {
+                    let _infallible = write!(text, "\n     {:7.3} {}", row.t, shape(&row.value));
+                    text
+                })
+            };
+            found.push(format!(
+                "{}\n  theirs{}\n  ours{}",
+                key.1,
+                list(&theirs),
+                list(&ours)
+            ));
+            continue;
+        }
+        for (one, other) in theirs.iter().zip(&ours) {
+            let stamps = match (stamp(&one.value), stamp(&other.value)) {
+                (Some(one), Some(other)) => (one - other).abs(),
+                _ => 0.0,
+            };
+            if (one.t - other.t).abs() > TOLERANCE || stamps > TOLERANCE {
+                found.push(format!(
+                    "{} at {:.3}: ours at {:.3}, time stamps {stamps:.3} apart",
+                    key.1, one.t, other.t
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// Scenarios that agree in everything.
+#[test]
+fn the_same_as_phoebus() {
+    for name in [
+        "01-latch-ack-clear",
+        "02-non-latching",
+        "03-delay-and-count",
+        "07-maintenance-and-notify",
+        "10-group-ack",
+    ] {
+        let found = differences(name);
+        assert!(found.is_empty(), "{name}: {}", found.join("\n"));
+    }
+}
+
+/// Scenarios in which configuration is edited: what differs is what `docs/alarm-compatibility.md` lists, no more.
+#[test]
+fn what_differs_is_meant() {
+    let rows: [(&str, &[&str]); 3] = [
+        (
+            "05-disable-enable",
+            &["state:/Trace/A/y", "state:/Trace/A/z", "talk:/Trace/A/y"],
+        ),
+        ("06-disconnect-reconnect", &[]),
+        (
+            "08-config-edits",
+            &[
+                "state:/Trace/A",
+                "state:/Trace/A/B",
+                "state:/Trace/A/B/C",
+                "state:/Trace/A/B/C/c0",
+                "state:/Trace/D",
+                "state:/Trace/D/d0",
+                "talk:/Trace/A/B/C/c0",
+            ],
+        ),
+    ];
+    for (name, keys) in rows {
+        let found = differences(name);
+        let different: Vec<&str> = found
+            .iter()
+            .filter_map(|one| one.split_whitespace().next())
+            .collect();
+        assert_eq!(different, keys, "{name}: {}", found.join("\n"));
+    }
+}
