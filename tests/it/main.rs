@@ -23,6 +23,7 @@ mod end_to_end;
 mod engine;
 mod help;
 mod image_scripts;
+mod kubernetes;
 mod local_backend;
 mod new;
 mod recipes;

@@ -123,6 +123,8 @@ print_environment() {
     local node pairs=
     for node in $nodes; do pairs+="${pairs:+,}$node=$(address_of "$node")"; done
     echo "KUBECONFIG=$kubeconfig"
+    # The same; unlike that one it can never be a cluster that somebody works with.
+    echo "KUBERNETES_TESTBED=$kubeconfig"
     echo "KUBERNETES_NODES=$pairs"
     echo "KUBERNETES_BROADCAST=$(address_of broadcast)"
     echo "KUBERNETES_HOST=$(address_of host)"

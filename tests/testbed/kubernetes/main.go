@@ -25,6 +25,10 @@ func main() {
 	case "kube-apiserver":
 		command = apiserver.NewAPIServerCommand()
 	case "kube-controller-manager":
+		if err := openVolumes(); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: watching %s: %v\n", name, volumes, err)
+			os.Exit(1)
+		}
 		command = controllers.NewControllerManagerCommand()
 	case "kube-scheduler":
 		command = scheduler.NewSchedulerCommand()

@@ -1,0 +1,9 @@
+//! The main job on a real cluster: control plane and two nodes of the test bed, the built `ioc-sim` image, real `helm`
+//! and `kubectl` beside ours, and values read through Channel Access from outside the nodes.
+//!
+//! Every test has a namespace and a services repository of its own; see [`site::Site`]. Faults of the cluster itself
+//! happen to one beside the shared one; see [`cluster::PrivateCluster`].
+
+mod bed;
+mod cluster;
+mod site;
