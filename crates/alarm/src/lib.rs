@@ -8,8 +8,10 @@
 //! of its messages. Where we differ on purpose stands in `docs/alarm-compatibility.md`.
 
 pub mod config;
+pub mod formula;
 pub mod leaf;
 pub mod path;
+pub mod random;
 pub mod server;
 pub mod severity;
 pub mod state;

@@ -5,8 +5,9 @@
 //! ([`Server::tick`], wanted at [`Server::deadline`]). Each call returns [`Effect`]s, which the shell carries out in
 //! their order.
 //!
-//! Not here yet: filters, automated actions, the server's own topic.
+//! Not here yet: automated actions, the server's own topic.
 
+mod filter;
 mod publish;
 mod records;
 mod watch;
@@ -19,6 +20,8 @@ use jiff::tz::TimeZone;
 use crate::config::{LeafConfig, Notes};
 use crate::leaf::Leaf;
 use crate::path::{AlarmPath, PathError};
+use crate::random::Random;
+use crate::server::filter::Filter;
 use crate::severity::Severity;
 use crate::state::{ClientState, State};
 use crate::time::Time;
@@ -43,6 +46,8 @@ pub struct Settings {
     pub user: String,
     /// Where the server runs.
     pub host: String,
+    /// Where the random numbers of formulas begin.
+    pub seed: u64,
 }
 
 /// Which topic of the configuration.
@@ -94,11 +99,20 @@ pub struct Complaint {
     pub why: String,
 }
 
+/// A value of a PV.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Its alarm, its text and its time.
+    pub state: State,
+    /// The value as a number, for filters; that of an enumeration is its place. `None` for texts.
+    pub number: Option<f64>,
+}
+
 /// News of a PV.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum News {
     /// A value with its alarm.
-    Value(State),
+    Value(Reading),
     /// The connection is lost.
     Disconnected,
     /// The PV cannot be made.
@@ -110,6 +124,9 @@ pub enum News {
 struct Watched {
     config: LeafConfig,
     alarm: Leaf,
+    /// Whether its configuration enables it: only then its PV is watched.
+    is_wanted: bool,
+    filter: Option<Filter>,
     /// When it counts as disconnected unless something is heard before.
     connect_by: Option<Time>,
     /// When its date comes.
@@ -121,6 +138,20 @@ enum Timer {
     Delay(ItemId),
     Connect(ItemId),
     Enable(ItemId),
+    Filter(ItemId),
+}
+
+/// A PV, once for all leaves and filters that need it.
+#[derive(Debug, Default)]
+struct Pv {
+    /// Its leaves, in the order in which they came.
+    leaves: Vec<ItemId>,
+    /// The leaves whose filter needs it.
+    filters: Vec<ItemId>,
+    /// Whether the shell was asked to watch it.
+    is_watched: bool,
+    /// What was last heard of it since then.
+    last: Option<News>,
 }
 
 /// The alarm server.
@@ -129,14 +160,12 @@ pub struct Server {
     settings: Settings,
     root: AlarmPath,
     tree: Tree<Watched, Notes>,
-    /// The leaves of each PV, in the order in which they came.
-    leaves: HashMap<String, Vec<ItemId>>,
-    /// What was last heard of each PV that is watched.
-    last: HashMap<String, News>,
+    pvs: HashMap<String, Pv>,
     timers: BTreeSet<(Time, Timer)>,
     mode: Mode,
     /// Before the start: the states that were published, until their leaves take them over.
     stored: HashMap<AlarmPath, ClientState>,
+    random: Random,
     started: bool,
     idle_at: Option<Time>,
     nag_at: Option<Time>,
@@ -151,11 +180,11 @@ impl Server {
     pub fn new(configuration: &str, settings: Settings) -> Result<Self, PathError> {
         let root = AlarmPath::root(configuration)?;
         Ok(Self {
+            random: Random::new(settings.seed),
             settings,
             tree: Tree::new(root.clone()),
             root,
-            leaves: HashMap::new(),
-            last: HashMap::new(),
+            pvs: HashMap::new(),
             timers: BTreeSet::new(),
             mode: Mode::default(),
             stored: HashMap::new(),
@@ -224,10 +253,11 @@ impl Server {
 
     /// The records are read to their end: says so, shows where everything stands, and begins to watch.
     pub fn start(&mut self, now: Time) -> Vec<Effect> {
-        self.settle(now);
+        let complaints = self.settle(now);
         self.started = true;
         self.nag_at = self.settings.nag_period.map(|period| now.after(period));
         let mut effects = vec![Self::talk(self.root.clone(), Severity::Ok, talk::STARTED)];
+        effects.extend(complaints);
         let items = self.tree.below(self.tree.root());
         for id in &items {
             if let Some(leaf) = self.tree.leaf(*id) {
@@ -241,27 +271,29 @@ impl Server {
         for id in items.iter().rev() {
             effects.extend(self.publish_group(*id));
         }
-        let names: Vec<String> = items
-            .iter()
-            .filter_map(|id| self.name_if_enabled(*id))
-            .collect();
-        for name in names {
-            effects.extend(self.connect(&name, now));
+        for id in items {
+            effects.extend(self.watch(id, now));
         }
         self.publish_time(&effects, now);
         effects
     }
 
     /// Something was heard of a PV.
-    pub fn news(&mut self, name: &str, news: News, now: Time) -> Vec<Effect> {
-        let Some(leaves) = self.leaves.get(name) else {
+    pub fn news(&mut self, name: &str, news: &News, now: Time) -> Vec<Effect> {
+        let Some(pv) = self.pvs.get_mut(name).filter(|pv| pv.is_watched) else {
             return Vec::new();
         };
+        pv.last = Some(news.clone());
+        let (leaves, filters) = (pv.leaves.clone(), pv.filters.clone());
         let mut effects = Vec::new();
-        for id in leaves.clone() {
-            effects.extend(self.hear(id, &news, now));
+        for id in leaves {
+            if self.is_wanted(id) {
+                effects.extend(self.hear(id, news, now));
+            }
         }
-        self.last.insert(name.to_owned(), news);
+        for id in filters {
+            self.filter_later(id, now);
+        }
         self.publish_time(&effects, now);
         effects
     }
@@ -280,6 +312,7 @@ impl Server {
                 }
                 Timer::Connect(id) => self.give_up(id, now),
                 Timer::Enable(id) => self.date_has_come(id, now),
+                Timer::Filter(id) => self.filter_now(id, now),
             });
         }
         if self.nag_at.is_some_and(|at| at <= now) {
@@ -296,7 +329,8 @@ impl Server {
     }
 
     /// Makes the alarms of all leaves from what was read of them: a PV that was in alarm goes on where it was.
-    fn settle(&mut self, now: Time) {
+    fn settle(&mut self, now: Time) -> Vec<Effect> {
+        let mut complaints = Vec::new();
         for id in self.tree.below(self.tree.root()) {
             let Some(path) = self.tree.item(id).map(|item| item.path.clone()) else {
                 continue;
@@ -310,9 +344,11 @@ impl Server {
                     }
                     _ => Leaf::new(behaviour, now),
                 };
+                complaints.extend(self.refilter(id));
                 self.apply_enabled(id, now);
             }
         }
         self.stored = HashMap::new();
+        complaints
     }
 }

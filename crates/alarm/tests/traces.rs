@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use alarm::server::{Effect, News, Record, Server, Settings, Topic};
+use alarm::server::{Effect, News, Reading, Record, Server, Settings, Topic};
 use alarm::{Severity, State, Time};
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -75,12 +75,10 @@ impl Play {
             value if value <= -1.0 => (Severity::Invalid, "LOLO_ALARM"),
             _ => (Severity::Ok, "NO_ALARM"),
         };
-        News::Value(State::new(
-            severity,
-            message,
-            alarm::value::double(value),
-            self.time(t),
-        ))
+        News::Value(Reading {
+            state: State::new(severity, message, alarm::value::double(value), self.time(t)),
+            number: Some(value),
+        })
     }
 
     fn take(&mut self, t: f64, effects: Vec<Effect>) {
@@ -123,19 +121,19 @@ impl Play {
             Input::Put(name, value) => {
                 self.values.insert(name.clone(), (value, t));
                 if self.connected.contains(&name) {
-                    let effects = self.server.news(&name, self.news(&name), now);
+                    let effects = self.server.news(&name, &self.news(&name), now);
                     self.take(t, effects);
                 }
             }
             Input::Answer(name) => {
                 self.connected.push(name.clone());
-                let effects = self.server.news(&name, self.news(&name), now);
+                let effects = self.server.news(&name, &self.news(&name), now);
                 self.take(t, effects);
             }
             Input::Kill => {
                 self.is_running = false;
                 for name in std::mem::take(&mut self.connected) {
-                    let effects = self.server.news(&name, News::Disconnected, now);
+                    let effects = self.server.news(&name, &News::Disconnected, now);
                     self.take(t, effects);
                 }
             }
@@ -209,12 +207,14 @@ fn play(name: &str) -> (Rows, Rows) {
             zone: TimeZone::UTC,
             user: "SERVER".to_owned(),
             host: "SERVER".to_owned(),
+            seed: 1,
         },
     )
     .unwrap();
     let values = scenario
-        .split("record(ai, \"")
+        .split("record(a")
         .skip(1)
+        .filter_map(|rest| Some(rest.split_once(", \"")?.1))
         .filter_map(|rest| rest.split_once('"'))
         .map(|(name, _rest)| (name.to_owned(), (0.0, first)))
         .collect();
@@ -386,6 +386,7 @@ fn the_same_as_phoebus() {
         "01-latch-ack-clear",
         "02-non-latching",
         "03-delay-and-count",
+        "04-filter",
         "07-maintenance-and-notify",
         "10-group-ack",
     ] {

@@ -83,6 +83,8 @@ impl Server {
         let watched = Watched {
             alarm: Leaf::new(config.behaviour(), now),
             config,
+            is_wanted: true,
+            filter: None,
             connect_by: None,
             enable_at: None,
         };
@@ -91,9 +93,10 @@ impl Server {
             .tree
             .put_leaf(path, watched)
             .map_err(|error| error.to_string())?;
-        self.leaves
+        self.pvs
             .entry(path.name().to_owned())
             .or_default()
+            .leaves
             .push(id);
         if !self.started {
             return Ok(Vec::new());
@@ -104,10 +107,9 @@ impl Server {
                 effects.extend(self.publish_group(group));
             }
         }
+        effects.extend(self.refilter(id));
         effects.extend(self.apply_enabled(id, now));
-        if self.name_if_enabled(id).is_some() {
-            effects.extend(self.watch(id, path.name(), now));
-        }
+        effects.extend(self.watch(id, now));
         Ok(effects)
     }
 
@@ -115,17 +117,43 @@ impl Server {
     /// alarms stay, a description alone touches nothing.
     pub(super) fn edit(&mut self, id: ItemId, config: LeafConfig, now: Time) -> Vec<Effect> {
         let behaviour = config.behaviour();
-        if let Some(watched) = self.tree.leaf_mut(id) {
-            watched.config = config;
-        }
+        let Some(watched) = self.tree.leaf_mut(id) else {
+            return Vec::new();
+        };
+        let before = std::mem::replace(&mut watched.config, config);
+        let is_other_filter = before.filter != watched.config.filter;
         if !self.started {
             return Vec::new();
         }
         let mut effects = self.change(id, |leaf, maintenance| {
             leaf.set_behaviour(behaviour, maintenance, now)
         });
+        let was_wanted = self.is_wanted(id);
+        if is_other_filter {
+            let inputs = self.filter_inputs(id);
+            effects.extend(self.refilter(id));
+            for input in inputs {
+                effects.extend(self.watch_pv(&input));
+            }
+            if was_wanted {
+                effects.extend(self.begin_filter(id, now));
+            }
+        }
         effects.extend(self.apply_enabled(id, now));
         effects
+    }
+
+    /// Reads the filter of a leaf anew and complains of one that is no formula.
+    pub(super) fn refilter(&mut self, id: ItemId) -> Option<Effect> {
+        let error = self.set_filter(id)?;
+        let path = self.tree.item(id).map(|item| item.path.clone())?;
+        Some(Effect::Complain(Complaint {
+            key: Key::new(Kind::Config, path).to_string(),
+            why: format!(
+                "the filter is no formula, at character {}: {error}",
+                error.at + 1
+            ),
+        }))
     }
 
     /// Enables or disables a PV as its configuration says.
@@ -142,8 +170,8 @@ impl Server {
             .filter(|until| *until > now)
             .map(|until| now.after(Duration::from_secs(until.since(now).as_secs())));
         watched.enable_at = until;
-        let was_enabled = !watched.alarm.is_disabled();
         let enabled = wanted.at(now, &zone);
+        let was_enabled = std::mem::replace(&mut watched.is_wanted, enabled);
         if let Some(before) = before {
             self.timers.remove(&(before, Timer::Enable(id)));
         }
@@ -159,17 +187,10 @@ impl Server {
         if !self.started {
             return Vec::new();
         }
-        let Some(name) = self.name(id) else {
-            return effects;
-        };
         if enabled {
-            effects.extend(self.watch(id, &name, now));
+            effects.extend(self.watch(id, now));
         } else {
-            self.forget_timer(id);
-            if let Some(watched) = self.tree.leaf_mut(id) {
-                watched.alarm.forget();
-            }
-            effects.extend(self.let_go(&name));
+            effects.extend(self.unwatch(id));
         }
         effects
     }
@@ -184,8 +205,10 @@ impl Server {
             .find(path)
             .map(|id| self.tree.below(id))
             .unwrap_or_default();
+        let mut inputs = Vec::new();
         for id in &doomed {
             self.forget_timer(*id);
+            inputs.extend(self.end_filter(*id));
             let timers = [
                 self.tree
                     .leaf(*id)
@@ -201,9 +224,6 @@ impl Server {
             }
         }
         let (removed, changed) = self.tree.remove(path);
-        for leaves in self.leaves.values_mut() {
-            leaves.retain(|leaf| !doomed.contains(leaf));
-        }
         let mut effects = Vec::new();
         if self.started {
             for id in changed {
@@ -214,16 +234,22 @@ impl Server {
             if !matches!(content, Content::Leaf(_)) {
                 continue;
             }
+            let name = path.name().to_owned();
+            if let Some(pv) = self.pvs.get_mut(&name) {
+                pv.leaves.retain(|leaf| !doomed.contains(leaf));
+            }
+            inputs.push(name);
             if self.started {
                 effects.push(Effect::Publish(Record {
                     topic: Topic::Main,
-                    key: Key::new(Kind::State, path.clone()).to_string(),
+                    key: Key::new(Kind::State, path).to_string(),
                     value: None,
                 }));
-                effects.extend(self.let_go(path.name()));
             }
         }
-        self.leaves.retain(|_name, leaves| !leaves.is_empty());
+        for name in inputs {
+            effects.extend(self.watch_pv(&name));
+        }
         self.publish_time(&effects, now);
         effects
     }

@@ -15,7 +15,7 @@ impl Server {
     pub(super) fn hear(&mut self, id: ItemId, news: &News, now: Time) -> Vec<Effect> {
         self.forget_timer(id);
         let state = match news {
-            News::Value(state) => state.clone(),
+            News::Value(reading) => reading.state.clone(),
             News::Disconnected => State::disconnected(now),
             News::Impossible => State::no_pv(now),
         };
@@ -116,49 +116,95 @@ impl Server {
         effects
     }
 
-    /// Watches the PV of a leaf, or takes over what is known of it when another leaf watches it already.
-    pub(super) fn watch(&mut self, id: ItemId, name: &str, now: Time) -> Vec<Effect> {
-        match self.last.get(name).cloned() {
-            Some(news) => self.hear(id, &news, now),
-            None => self.connect(name, now).into_iter().collect(),
+    /// Watches the PV of an enabled leaf and those of its filter. What is known of it already, because another leaf
+    /// has the same PV, is taken over.
+    pub(super) fn watch(&mut self, id: ItemId, now: Time) -> Vec<Effect> {
+        let Some(name) = self.name(id).filter(|_name| self.is_wanted(id)) else {
+            return Vec::new();
+        };
+        let mut effects: Vec<Effect> = self.watch_pv(&name).into_iter().collect();
+        match self.pvs.get(&name).and_then(|pv| pv.last.clone()) {
+            Some(news) => effects.extend(self.hear(id, &news, now)),
+            None => self.wait_for_connection(id, now),
         }
+        effects.extend(self.begin_filter(id, now));
+        effects
     }
 
-    pub(super) fn connect(&mut self, name: &str, now: Time) -> Option<Effect> {
-        let by = now.after(self.settings.connection_timeout);
-        let leaves = self.leaves.get(name).cloned().unwrap_or_default();
-        let mut is_wanted_already = false;
-        for id in leaves {
-            let Some(watched) = self.tree.leaf_mut(id) else {
-                continue;
-            };
-            if watched.alarm.is_disabled() {
-                continue;
-            }
-            if watched.connect_by.is_some() {
-                is_wanted_already = true;
-            } else {
-                watched.connect_by = Some(by);
-                self.timers.insert((by, Timer::Connect(id)));
+    /// Watches the PVs of a filter; what is known of them counts soon.
+    pub(super) fn begin_filter(&mut self, id: ItemId, now: Time) -> Vec<Effect> {
+        let inputs = self.filter_inputs(id);
+        let is_empty = inputs.is_empty();
+        let mut effects = Vec::new();
+        for input in inputs {
+            effects.extend(self.watch_pv(&input));
+            if self.pvs.get(&input).is_some_and(|pv| pv.last.is_some()) {
+                self.filter_later(id, now);
             }
         }
-        (!is_wanted_already && !self.last.contains_key(name))
-            .then(|| Effect::Connect(name.to_owned()))
+        let has_filter = self
+            .tree
+            .leaf(id)
+            .is_some_and(|watched| watched.filter.is_some());
+        if has_filter && is_empty {
+            // without inputs nothing will ever change: it counts as it is
+            self.filter_later(id, now);
+        } else if !has_filter {
+            effects.extend(self.change(id, |leaf, maintenance| {
+                leaf.set_enabled(true, maintenance, now)
+            }));
+        }
+        effects
     }
 
-    /// Lets a PV go if no enabled leaf wants it.
-    pub(super) fn let_go(&mut self, name: &str) -> Option<Effect> {
-        let is_wanted = self.leaves.get(name).is_some_and(|leaves| {
-            leaves
-                .iter()
-                .filter_map(|id| self.tree.leaf(*id))
-                .any(|leaf| !leaf.alarm.is_disabled())
-        });
-        if is_wanted {
+    /// Lets the PVs of a disabled leaf go, unless others need them.
+    pub(super) fn unwatch(&mut self, id: ItemId) -> Vec<Effect> {
+        self.forget_timer(id);
+        if let Some(watched) = self.tree.leaf_mut(id) {
+            watched.alarm.forget();
+        }
+        // the filter begins anew when the leaf is enabled again
+        let inputs = self.filter_inputs(id);
+        self.set_filter(id);
+        let names = inputs.into_iter().chain(self.name(id));
+        names.filter_map(|name| self.watch_pv(&name)).collect()
+    }
+
+    /// Watches a PV if an enabled leaf needs it, else lets it go.
+    pub(super) fn watch_pv(&mut self, name: &str) -> Option<Effect> {
+        if !self.started {
             return None;
         }
-        self.last.remove(name);
-        Some(Effect::Disconnect(name.to_owned()))
+        let pv = self.pvs.get(name)?;
+        let is_needed = pv
+            .leaves
+            .iter()
+            .chain(&pv.filters)
+            .any(|id| self.is_wanted(*id));
+        let is_unused = pv.leaves.is_empty() && pv.filters.is_empty();
+        let pv = self.pvs.get_mut(name)?;
+        let was_watched = std::mem::replace(&mut pv.is_watched, is_needed);
+        if !is_needed {
+            pv.last = None;
+        }
+        if is_unused {
+            self.pvs.remove(name);
+        }
+        match (was_watched, is_needed) {
+            (false, true) => Some(Effect::Connect(name.to_owned())),
+            (true, false) => Some(Effect::Disconnect(name.to_owned())),
+            _ => None,
+        }
+    }
+
+    fn wait_for_connection(&mut self, id: ItemId, now: Time) {
+        let by = now.after(self.settings.connection_timeout);
+        if let Some(watched) = self.tree.leaf_mut(id)
+            && watched.connect_by.is_none()
+        {
+            watched.connect_by = Some(by);
+            self.timers.insert((by, Timer::Connect(id)));
+        }
     }
 
     pub(super) fn forget_timer(&mut self, id: ItemId) {
@@ -171,17 +217,14 @@ impl Server {
         }
     }
 
-    pub(super) fn name(&self, id: ItemId) -> Option<String> {
-        let item = self.tree.item(id)?;
-        matches!(item.content, Content::Leaf(_)).then(|| item.path.name().to_owned())
+    /// Whether the configuration of a leaf enables it.
+    pub(super) fn is_wanted(&self, id: ItemId) -> bool {
+        self.tree.leaf(id).is_some_and(|watched| watched.is_wanted)
     }
 
-    pub(super) fn name_if_enabled(&self, id: ItemId) -> Option<String> {
-        let leaf = self.tree.leaf(id)?;
-        if leaf.alarm.is_disabled() {
-            return None;
-        }
-        self.name(id)
+    fn name(&self, id: ItemId) -> Option<String> {
+        let item = self.tree.item(id)?;
+        matches!(item.content, Content::Leaf(_)).then(|| item.path.name().to_owned())
     }
 
     pub(super) fn groups_above(&self, path: &AlarmPath) -> Vec<ItemId> {
