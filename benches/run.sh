@@ -2,7 +2,7 @@
 # Comparison tables: `ioc` side by side with the named peer, in one run, on this machine. Figures are medians; the
 # ratio is what counts, because machines differ. Run by `make bench`.
 #
-#   IOC=path/to/release/ioc benches/run.sh [render|build|start|ps|size]...
+#   IOC=path/to/release/ioc benches/run.sh [render|build|start|ps|size|fleet]...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -15,6 +15,7 @@ trap 'cleanup' EXIT
 say() { printf '%s\n' "$*" >&2; }
 cleanup() {
     [ ! -d "$work/ps" ] || (cd "$work/ps" && "$IOC" delete --all -b bench --yes --volumes >/dev/null 2>&1) || true
+    [ ! -e "$work/cluster" ] || "$bed/kubernetes.sh" --name bench down || true
     rm -rf "$work"
 }
 
@@ -134,6 +135,80 @@ ps() {
     header "ioc ps of 50 local instances (peer: the docker client's own list, which shows less)"
     row "ioc ps" "$ours ms" "$theirs ms" "$( [ "$theirs" = - ] && echo - || ratio "$ours" "$theirs")" "< 150 ms"
     "$IOC" delete --all -b bench --yes --volumes >/dev/null
+    cd "$root"
+}
+
+# kilobytes COMMAND... : the most memory that a process had, or the largest of several in a row
+kilobytes() { python3 -c 'import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"; }
+
+# A cluster beside the one of the tests, with simulated IOCs on it, and one that is real.
+fleet() {
+    local count=${FLEET:-2000} theirs ours=- memory=- answer=0
+    touch "$work/cluster"
+    "$bed/kubernetes.sh" --name bench up
+    "$bed/kwok.sh" --name bench up
+    "$bed/kwok.sh" --name bench fill "$count"
+    eval "$("$bed/helm.sh" env)"
+    KUBECONFIG=$("$bed/kubernetes.sh" --name bench env | sed -n 's/^KUBERNETES_TESTBED=//p')
+    export KUBECONFIG HELM_BINARY KUBECTL_BINARY
+    # What `ec ps` runs.
+    ps_with_both() {
+        "$KUBECTL_BINARY" get statefulset -A -l ioc=true -o yaml
+        "$HELM_BINARY" list -A -o json -m 0
+    }
+    export -f ps_with_both
+    header "ioc ps of $count IOCs on a cluster (peer: kubectl get statefulset -l ioc=true -o yaml, then helm list -o json)"
+    theirs=$(median_ms 3 ps_with_both)
+    "$IOC" -o json ps -A >"$work/rows" 2>"$work/err" || answer=$?
+    if [ $answer = 0 ]; then
+        [ "$(python3 -c 'import json, sys; print(len(json.load(sys.stdin)))' <"$work/rows")" = "$count" ] || { say "ioc ps does not show $count rows"; exit 1; }
+        ours=$(median_ms 10 "$IOC" ps -A)
+        memory=$(kilobytes "$IOC" ps -A)
+        row "ioc ps, $count IOCs" "$ours ms" "$theirs ms" "$(ratio "$ours" "$theirs")" ">= 10 x, < 1000 ms"
+        row "its memory" "$((memory / 1024)) MB" "$(($(kilobytes bash -c ps_with_both) / 1024)) MB" - "< 100 MB"
+    else
+        say "ioc ps: $(head -n1 "$work/err")"
+        row "ioc ps, $count IOCs" 'fails' "$theirs ms" - ">= 10 x, < 1000 ms"
+    fi
+    "$bed/kwok.sh" --name bench down
+    fleet_deploy
+    "$bed/kubernetes.sh" --name bench down
+    rm -f "$work/cluster"
+}
+
+# One instance from nothing to ready, taking turns.
+fleet_deploy() {
+    local instance=bench-ea-ioc-1 services=beamlines/bench/services ours=() theirs=() begin answer=0 i
+    engine_up
+    IOC_IMAGE_TAG=bench "$IOC" image bootstrap --suite trixie >/dev/null
+    IOC_IMAGE_TAG=bench "$IOC" build ioc-sim >/dev/null
+    "$bed/kubernetes.sh" --name bench load localhost/ioc-sim-runtime:bench
+    IOC_IMAGE_TAG=bench new_services "$work/fleet" 1
+    cd "$work/fleet"
+    sed -i 's/backend = "local"/backend = "kubernetes"/' ioc.toml
+    "$KUBECTL_BINARY" create namespace bench >/dev/null
+    once() { # COMMAND...: tenths of milliseconds, and everything is gone afterwards
+        begin=$EPOCHREALTIME
+        "$@" >/dev/null 2>"$work/err" || return 1
+        echo $(((${EPOCHREALTIME/./} - ${begin/./}) / 100))
+        "$HELM_BINARY" uninstall "$instance" -n bench --wait >/dev/null 2>&1
+        "$KUBECTL_BINARY" -n bench wait --for=delete "pod/$instance-0" --timeout=60s >/dev/null 2>&1 || true
+    }
+    for i in 1 2 3 4 5; do
+        theirs+=("$(once "$HELM_BINARY" upgrade --install "$instance" "$services/$instance" -n bench -f "$services/values.yaml" \
+            -f "$services/$instance/values.yaml" --wait --timeout 60s)")
+        [ $answer = 0 ] || continue
+        ours+=("$(once "$IOC" deploy "$instance" -b bench --yes)") || { answer=1; say "ioc deploy: $(head -n1 "$work/err")"; }
+    done
+    median() { printf '%s\n' "$@" | sort -n | awk '{t[NR]=$1} END {printf "%.1f", t[int((NR+1)/2)]/10}'; }
+    header "Deploying one instance on a cluster, plan to ready (peer: helm upgrade --install --wait)"
+    if [ $answer = 0 ]; then
+        row "ioc deploy" "$(median "${ours[@]}") ms" "$(median "${theirs[@]}") ms" "$(ratio "$(median "${ours[@]}")" "$(median "${theirs[@]}")")" ">= 1 x"
+    else
+        row "ioc deploy" fails "$(median "${theirs[@]}") ms" - ">= 1 x"
+    fi
     cd "$root"
 }
 

@@ -50,3 +50,10 @@ go_tidy_up() { rm -rf "$go_cache"; }
 go_stamp() {
     find "$1" \( -name '*.go' -o -name 'go.*' \) -print0 | LC_ALL=C sort -z | xargs -0 cat | sha256sum | cut -c1-16
 }
+
+# go_module MODULE VERSION: fetches a module and prints the folder of its sources.
+go_module() {
+    go_environment "$1"
+    (cd "$go_cache" && go mod download -json "$1@$2" 9>&-) | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p' | grep . ||
+        fail "the sources of $1 $2 could not be fetched" "the Go module proxy must be reachable: \`go env GOPROXY\`"
+}

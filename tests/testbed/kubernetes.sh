@@ -7,7 +7,7 @@
 #   kubernetes.sh [--name NAME] load IMAGE...  copy images of the container engine to every node
 #   kubernetes.sh [--name NAME] kill PART      as a crash: etcd, apiserver, controllers, scheduler, node-1 or node-2
 #                                              with all its pods; `up` starts it again
-#   kubernetes.sh [--name NAME] down           remove the cluster, and nothing else stays
+#   kubernetes.sh [--name NAME] down           remove the cluster; without a name every cluster of this checkout
 #   kubernetes.sh build                        only build the programs
 #
 # `--name` is another cluster beside the usual one: for what must not happen to the cluster of others.
@@ -32,9 +32,9 @@ say() { printf '%s: %s\n' "$program" "$*" >&2; }
 fail() { printf '%s: error: %s\n' "$program" "$1" >&2; shift; for line in "$@"; do printf '  hint: %s\n' "$line" >&2; done; exit 1; }
 usage() { sed -n '2,/^$/{s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
-name=default
+name=default is_named=false
 if [ "${1:-}" = --name ]; then
-    name=${2:?--name needs a value}
+    name=${2:?--name needs a value} is_named=true
     shift 2
 fi
 verb=${1:-}
@@ -57,6 +57,14 @@ mkdir -p "$bin" "$state"
 id=ioc-$(printf %s "$state" | sha256sum | cut -c1-8)
 run=/run/$id
 kubeconfig=$state/kubeconfig
+
+if [ "$verb" = down ] && ! $is_named; then
+    for state in "$home"/*/; do
+        name=$(basename "$state")
+        [ "$name" = bin ] || [ "$name" = default ] || "${BASH_SOURCE[0]}" --name "$name" down
+    done
+    exec "${BASH_SOURCE[0]}" --name default down
+fi
 
 for part in build network certificates processes control node images; do
     # shellcheck source=/dev/null
@@ -136,10 +144,7 @@ flock 9
 
 case $verb in
     up) up ;;
-    build)
-        install_packages
-        build_programs
-        ;;
+    build) build_programs ;;
     env)
         is_up || fail 'no cluster was started' "$0 up"
         print_environment
@@ -156,6 +161,6 @@ case $verb in
     down)
         remove_all
         rmdir "$state"
-        say 'no cluster runs'
+        say "the cluster \`$name\` does not run"
         ;;
 esac

@@ -162,6 +162,8 @@ impl PrivateCluster {
         let mut cluster = Cluster::shared()?.clone();
         cluster.options = vec!["--name".to_owned(), name.to_owned()];
         let mut private = Self { cluster };
+        // What a killed run left.
+        succeed(private.cluster.script(&["down"]));
         private.repair();
         let environment = succeed(private.cluster.script(&["env"]));
         let value = |key: &str| {
