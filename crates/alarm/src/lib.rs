@@ -8,6 +8,7 @@
 //! of its messages. Where we differ on purpose stands in `docs/alarm-compatibility.md`.
 
 pub mod config;
+pub mod files;
 pub mod formula;
 pub mod leaf;
 pub mod path;
