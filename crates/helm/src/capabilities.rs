@@ -61,6 +61,13 @@ impl HelmVersion {
 #[error("`{0}` is not a Kubernetes version such as `1.33` or `v1.33.4`")]
 pub struct KubeVersionError(pub String);
 
+impl KubeVersionError {
+    /// The message in Helm's own words.
+    pub fn helm_text(&self) -> String {
+        format!("could not parse {:?} as version", self.0)
+    }
+}
+
 impl KubeVersion {
     /// Reads `1.33`, `v1.33.4` or `v1.33.4-gke.1245000`.
     ///

@@ -31,6 +31,7 @@ mod functions;
 mod glob;
 mod go;
 mod limits;
+mod path_pattern;
 pub mod release;
 mod schema;
 mod semantic_version;
@@ -44,7 +45,8 @@ pub use self::chart::{
     LoadOptions, Lock, Maintainer, Metadata, Package,
 };
 pub use self::engine::{
-    Hook, HookEvent, Manifest, Release, ReleaseOptions, RenderError, Rendered, render,
+    Hook, HookEvent, Manifest, Release, ReleaseOptions, RenderError, RenderOptions, Rendered,
+    TemplateOptions, render, render_with,
 };
 pub use self::functions::{supported_functions, unsupported_functions};
 pub use self::limits::Limits;

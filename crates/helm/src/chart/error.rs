@@ -51,6 +51,14 @@ pub enum ChartError {
     /// A file that is neither regular nor a folder nor a link.
     #[error("`{0}` is not a regular file")]
     Irregular(PathBuf),
+    /// A symbolic link leads to nothing.
+    #[error("symbolic link `{link}` leads to `{target}`, which does not exist")]
+    BrokenLink {
+        /// The link.
+        link: PathBuf,
+        /// What is written in it.
+        target: PathBuf,
+    },
     /// A symbolic link leads where the caller does not allow it.
     #[error("symbolic link `{link}` leads to `{target}`, outside of `{root}`")]
     LinkOutside {
@@ -82,6 +90,15 @@ pub enum ChartError {
     Package(String),
 }
 
+/// What comes before the reason in Helm's message.
+pub(crate) const fn conversion(error: &YamlError) -> &'static str {
+    if error.is_wrong_type() {
+        "error unmarshaling JSON: while decoding JSON: "
+    } else {
+        "error converting YAML to JSON: "
+    }
+}
+
 impl ChartError {
     pub(super) fn metadata(file: &str, problem: impl Into<String>) -> Self {
         Self::Metadata {
@@ -100,8 +117,21 @@ impl ChartError {
                     ""
                 };
                 let why = source.helm_text();
-                format!("cannot load {file}: {document}error converting YAML to JSON: {why}")
+                format!("cannot load {file}: {document}{}{why}", conversion(source))
             }
+            Self::NoChartFile(_) => "Chart.yaml file is missing".to_owned(),
+            Self::Ignore(why) => match why.split_once(": `") {
+                Some((why, _)) => why.to_owned(),
+                None => why.clone(),
+            },
+            Self::Dependency {
+                name,
+                chart,
+                source,
+            } => format!(
+                "error unpacking subchart {name} in {chart}: {}",
+                source.helm_text()
+            ),
             other => other.to_string(),
         }
     }

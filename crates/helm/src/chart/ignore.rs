@@ -4,6 +4,7 @@
 //! refused, and a `!` pattern ignores everything that it does not match.
 
 use super::ChartError;
+use crate::path_pattern::PathPattern;
 
 #[derive(Debug, Default)]
 pub(super) struct Rules {
@@ -16,18 +17,7 @@ struct Pattern {
     folders_only: bool,
     /// Compared with the whole path rather than the file name.
     whole_path: bool,
-    parts: Vec<Part>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Part {
-    Literal(char),
-    AnyOne,
-    Any,
-    Class {
-        negated: bool,
-        ranges: Vec<(char, char)>,
-    },
+    path: PathPattern,
 }
 
 impl Rules {
@@ -63,14 +53,14 @@ impl Rules {
         let (rooted, rule) = rule
             .strip_prefix('/')
             .map_or((false, rule), |rule| (true, rule));
-        let parts = compile(rule)
+        let path = PathPattern::new(rule)
             .ok_or_else(|| ChartError::Ignore(format!("syntax error in pattern `{line}`")))?;
         let whole_path = rooted || rule.contains('/');
         self.patterns.push(Pattern {
             negated,
             folders_only,
             whole_path,
-            parts,
+            path,
         });
         Ok(())
     }
@@ -96,86 +86,7 @@ impl Pattern {
         } else {
             path.rsplit('/').next().unwrap_or(path)
         };
-        let characters: Vec<char> = text.chars().collect();
-        matches(&self.parts, &characters)
-    }
-}
-
-/// Go's `filepath.Match` syntax; nothing when malformed.
-fn compile(pattern: &str) -> Option<Vec<Part>> {
-    let mut parts = Vec::new();
-    let mut characters = pattern.chars().peekable();
-    while let Some(character) = characters.next() {
-        parts.push(match character {
-            '*' => Part::Any,
-            '?' => Part::AnyOne,
-            '\\' => Part::Literal(characters.next()?),
-            '[' => {
-                let negated = characters.next_if_eq(&'^').is_some();
-                let mut ranges = Vec::new();
-                while ranges.is_empty() || characters.peek() != Some(&']') {
-                    let low = class_member(&mut characters)?;
-                    let high = match characters.next_if_eq(&'-') {
-                        Some(_) => class_member(&mut characters)?,
-                        None => low,
-                    };
-                    ranges.push((low, high));
-                }
-                characters.next();
-                Part::Class { negated, ranges }
-            }
-            other => Part::Literal(other),
-        });
-    }
-    Some(parts)
-}
-
-fn class_member(characters: &mut std::iter::Peekable<std::str::Chars>) -> Option<char> {
-    match characters.next()? {
-        '-' | ']' => None,
-        '\\' => characters.next(),
-        other => Some(other),
-    }
-}
-
-/// Stars give back what they took, the last one first.
-fn matches(parts: &[Part], text: &[char]) -> bool {
-    let (mut part, mut at) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    loop {
-        if part == parts.len() && at == text.len() {
-            return true;
-        }
-        let fits = match (parts.get(part), text.get(at)) {
-            (Some(Part::Any), _) => {
-                star = Some((part, at));
-                part += 1;
-                continue;
-            }
-            (Some(Part::Literal(wanted)), Some(found)) => wanted == found,
-            (Some(Part::AnyOne), Some(found)) => *found != '/',
-            (Some(Part::Class { negated, ranges }), Some(found)) => {
-                *found != '/'
-                    && ranges
-                        .iter()
-                        .any(|(low, high)| (low..=high).contains(&found))
-                        != *negated
-            }
-            _ => false,
-        };
-        if fits {
-            part += 1;
-            at += 1;
-            continue;
-        }
-        match star {
-            Some((star_part, star_at)) if text.get(star_at).is_some_and(|c| *c != '/') => {
-                star = Some((star_part, star_at + 1));
-                part = star_part + 1;
-                at = star_at + 1;
-            }
-            _ => return false,
-        }
+        self.path.matches(text)
     }
 }
 

@@ -210,8 +210,7 @@ impl Loader<'_> {
                 self.vendored_folder(files)
             };
             match loaded {
-                Ok(Some(dependency)) => chart.dependencies.push(dependency),
-                Ok(None) => {}
+                Ok(dependency) => chart.dependencies.push(dependency),
                 Err(source) => {
                     let source = Box::new(source);
                     return Err(ChartError::Dependency {
@@ -233,19 +232,15 @@ impl Loader<'_> {
         }
     }
 
-    fn vendored_archive(
-        &self,
-        name: &str,
-        files: &[File],
-    ) -> Result<Option<Arc<Chart>>, ChartError> {
+    fn vendored_archive(&self, name: &str, files: &[File]) -> Result<Arc<Chart>, ChartError> {
         let [file] = files else {
             return Err(ChartError::Archive(format!("`{name}` is a folder")));
         };
         let read = |data: &[u8]| self.deeper().archive(data);
-        self.options.cache.archive(&file.data, read).map(Some)
+        self.options.cache.archive(&file.data, read)
     }
 
-    fn vendored_folder(&self, files: Vec<File>) -> Result<Option<Arc<Chart>>, ChartError> {
+    fn vendored_folder(&self, files: Vec<File>) -> Result<Arc<Chart>, ChartError> {
         let inner: Vec<File> = files
             .into_iter()
             .filter_map(|file| {
@@ -256,13 +251,7 @@ impl Loader<'_> {
                 })
             })
             .collect();
-        // A file directly in `charts/`, such as a README, is no chart.
-        if inner.is_empty() {
-            return Ok(None);
-        }
-        self.deeper()
-            .chart(inner, Vec::new())
-            .map(|chart| Some(Arc::new(chart)))
+        self.deeper().chart(inner, Vec::new()).map(Arc::new)
     }
 
     /// `repository: file://../library`, where nothing is vendored.

@@ -21,6 +21,7 @@ use jiff::Timestamp;
 
 pub use self::cache::ChartCache;
 pub use self::error::ChartError;
+pub(crate) use self::error::conversion;
 pub use self::load::{LinkPolicy, LoadLimits, LoadOptions};
 pub use self::metadata::{Dependency, ImportValue, Lock, Maintainer, Metadata};
 pub use self::package::Package;
@@ -167,9 +168,13 @@ impl Chart {
         self.crds_below(self.name())
     }
 
+    pub(crate) fn crd_files(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().filter(|file| is_crd(&file.name))
+    }
+
     fn crds_below(&self, path: &str) -> Vec<(String, &File)> {
-        let own = self.files.iter().filter(|file| is_crd(&file.name));
-        let mut all: Vec<_> = own
+        let mut all: Vec<_> = self
+            .crd_files()
             .map(|file| (format!("{path}/{}", file.name), file))
             .collect();
         for chart in &self.dependencies {

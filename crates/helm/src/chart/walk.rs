@@ -78,7 +78,13 @@ impl Walk<'_> {
     fn entry(&mut self, path: &Path, name: &str, depth: usize) -> Result<(), ChartError> {
         let mut kind = fs_err::symlink_metadata(path)?;
         if kind.is_symlink() {
-            let target = fs_err::canonicalize(path)?;
+            let target = fs_err::canonicalize(path).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => ChartError::BrokenLink {
+                    link: path.to_owned(),
+                    target: fs_err::read_link(path).unwrap_or_default(),
+                },
+                _ => error.into(),
+            })?;
             kind = fs_err::metadata(&target)?;
             if self.rules.ignores(name, kind.is_dir()) {
                 return Ok(());

@@ -183,11 +183,11 @@ pub(super) fn check_schemas(chart: &Active<'_>, values: &yaml::Value) -> Vec<Sch
         match values.get(child.name()) {
             None | Some(yaml::Value::Null) => {}
             Some(below @ yaml::Value::Map(_)) => violations.extend(check_schemas(child, below)),
-            Some(_) => violations.push(SchemaViolation {
-                chart: child.name().to_owned(),
-                path: Vec::new(),
-                message: "invalid type for values: expected object (map)".to_owned(),
-            }),
+            Some(_) => violations.push(SchemaViolation::new(
+                child.name(),
+                Vec::new(),
+                "invalid type for values: expected object (map)",
+            )),
         }
     }
     violations

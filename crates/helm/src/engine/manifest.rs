@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RenderError;
 use super::active::Active;
-use crate::chart::{Chart, Metadata};
+use crate::chart::Metadata;
 use crate::go::text::Text;
 use crate::yaml::{self, Value};
 
@@ -152,8 +152,18 @@ fn install_rank(kind: &str) -> (usize, &str) {
 
 const NOTES: &str = "NOTES.txt";
 
+/// Files of `crds/`, those of the dependencies that take part after the chart's own.
+fn collect_crds(active: &Active<'_>, path: &str, crds: &mut Vec<(String, String)>) {
+    for file in active.chart.crd_files() {
+        let text = String::from_utf8_lossy(&file.data).into_owned();
+        crds.push((format!("{path}/{}", file.name), text));
+    }
+    for child in &active.children {
+        collect_crds(child, &format!("{path}/charts/{}", child.name()), crds);
+    }
+}
+
 pub(super) fn assemble(
-    chart: &Chart,
     active: &Active<'_>,
     files: Vec<(Arc<str>, Text)>,
     values: Value,
@@ -186,11 +196,8 @@ pub(super) fn assemble(
             .cmp(&other.hook.is_some())
             .then_with(|| install_rank(&one.kind).cmp(&install_rank(&other.kind)))
     });
-    let crds = chart
-        .crds()
-        .into_iter()
-        .map(|(path, file)| (path, String::from_utf8_lossy(&file.data).into_owned()))
-        .collect();
+    let mut crds = Vec::new();
+    collect_crds(active, active.name(), &mut crds);
     Ok(Rendered {
         manifests,
         notes,
@@ -214,7 +221,7 @@ fn readable(path: &str, text: &Text) -> Result<Arc<str>, RenderError> {
 
 /// The documents of a template's output: separated by lines that begin with three hyphens, blanks
 /// before each removed, empty ones left out.
-fn split(text: &str) -> Vec<&str> {
+pub(super) fn split(text: &str) -> Vec<&str> {
     let text = text.trim_start();
     let mut documents = Vec::new();
     let mut start = 0;
@@ -235,6 +242,42 @@ fn split(text: &str) -> Vec<&str> {
         .collect()
 }
 
+/// A field of the head that is of a type which Helm cannot read.
+fn wrong_head(value: &Value) -> Option<(String, &Value, &'static str)> {
+    let wrong_text = |value: Option<&'_ Value>| {
+        value.is_some_and(|found| matches!(found, Value::List(_) | Value::Map(_)))
+    };
+    let wrong_map = |value: Option<&'_ Value>| {
+        value.is_some_and(|found| !matches!(found, Value::Map(_) | Value::Null))
+    };
+    for (key, field) in [("apiVersion", ".apiVersion"), ("kind", ".kind")] {
+        if wrong_text(value.get(key)) {
+            return value
+                .get(key)
+                .map(|found| (field.to_owned(), found, "string"));
+        }
+    }
+    let metadata = value.get("metadata");
+    if wrong_map(metadata) {
+        let wanted = "struct { Name string \"json:\\\"name\\\"\"; Annotations \
+                      map[string]string \"json:\\\"annotations\\\"\" }";
+        return metadata.map(|found| (".metadata".to_owned(), found, wanted));
+    }
+    let name = metadata.and_then(|metadata| metadata.get("name"));
+    if wrong_text(name) {
+        return name.map(|found| (".metadata.name".to_owned(), found, "string"));
+    }
+    let annotations = metadata.and_then(|metadata| metadata.get("annotations"));
+    if wrong_map(annotations) {
+        let wanted = "map[string]string";
+        return annotations.map(|found| (".metadata.annotations".to_owned(), found, wanted));
+    }
+    annotations
+        .and_then(Value::as_map)
+        .and_then(|entries| entries.iter().find(|(_, entry)| wrong_text(Some(entry))))
+        .map(|(key, found)| (format!(".metadata.annotations.{key}"), found, "string"))
+}
+
 fn read_head(path: &str, document: &str) -> Result<Option<Manifest>, RenderError> {
     let value = yaml::parse(document).map_err(|error| RenderError::yaml(path, &error, document))?;
     if !matches!(value, Value::Map(_) | Value::Null) {
@@ -246,6 +289,14 @@ fn read_head(path: &str, document: &str) -> Result<Option<Manifest>, RenderError
         return Err(RenderError::manifest_type(path, &why, document));
     }
     let text = |value: Option<&Value>| value.and_then(crate::chart::typed_text).unwrap_or_default();
+    if let Some((field, found, wanted)) = wrong_head(&value) {
+        let found = found.json_type();
+        let why = format!(
+            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go \
+             struct field {field} of type {wanted}"
+        );
+        return Err(RenderError::manifest_type(path, &why, document));
+    }
     let metadata = value.get("metadata");
     let annotations = metadata.and_then(|metadata| metadata.get("annotations"));
     let annotation = |name: &str| {
@@ -288,81 +339,4 @@ fn read_head(path: &str, document: &str) -> Result<Option<Manifest>, RenderError
         text: document.to_owned(),
         hook,
     }))
-}
-
-impl Manifest {
-    fn write(&self, out: &mut String) {
-        out.push_str("---\n# Source: ");
-        out.push_str(&self.source_template);
-        out.push('\n');
-        out.push_str(&self.text);
-        out.push('\n');
-    }
-}
-
-impl Rendered {
-    /// Documents that are no hooks, in the order of installation.
-    pub fn resources(&self) -> impl Iterator<Item = &Manifest> {
-        self.manifests
-            .iter()
-            .filter(|manifest| manifest.hook.is_none())
-    }
-
-    /// Documents that are hooks, in the order of installation.
-    pub fn hooks(&self) -> impl Iterator<Item = &Manifest> {
-        self.manifests
-            .iter()
-            .filter(|manifest| manifest.hook.is_some())
-    }
-
-    /// The manifest as Helm's release record holds it: every document that is no hook.
-    pub fn manifest_text(&self) -> String {
-        let mut out = String::new();
-        self.resources()
-            .for_each(|manifest| manifest.write(&mut out));
-        out
-    }
-
-    /// What `helm template` prints.
-    pub fn to_template_output(&self) -> String {
-        self.output(false, |_| true)
-    }
-
-    /// What `helm template --include-crds` prints.
-    pub fn to_template_output_with_crds(&self) -> String {
-        self.output(true, |_| true)
-    }
-
-    /// What `helm template --show-only` prints: the documents of the templates whose path inside the
-    /// chart (`templates/statefulset.yaml`) is wanted.
-    pub fn show_only(&self, wanted: impl Fn(&str) -> bool) -> String {
-        let mut out = String::new();
-        for manifest in &self.manifests {
-            let path = manifest
-                .source_template
-                .split_once('/')
-                .map_or("", |(_, path)| path);
-            if wanted(path) {
-                manifest.write(&mut out);
-            }
-        }
-        out
-    }
-
-    fn output(&self, with_crds: bool, wanted: impl Fn(&Manifest) -> bool) -> String {
-        let mut out = String::new();
-        if with_crds {
-            for (path, text) in &self.crds {
-                out.extend(["---\n# Source: ", path, "\n", text, "\n"]);
-            }
-        }
-        for manifest in self.resources().filter(|manifest| wanted(manifest)) {
-            manifest.write(&mut out);
-        }
-        let mut out = format!("{}\n", out.trim());
-        for manifest in self.hooks().filter(|manifest| wanted(manifest)) {
-            manifest.write(&mut out);
-        }
-        out
-    }
 }

@@ -7,6 +7,7 @@ mod dot;
 mod error;
 mod manifest;
 mod options;
+mod output;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -15,7 +16,8 @@ use std::sync::Arc;
 use self::active::Active;
 pub use self::error::RenderError;
 pub use self::manifest::{Hook, HookEvent, Manifest, Rendered};
-pub use self::options::{Release, ReleaseOptions};
+pub use self::options::{Release, ReleaseOptions, RenderOptions};
+pub use self::output::TemplateOptions;
 use crate::capabilities::Capabilities;
 use crate::chart::{Chart, Template};
 use crate::go::text::Text;
@@ -42,12 +44,30 @@ pub fn render(
     capabilities: &Capabilities,
     limits: &Limits,
 ) -> Result<Rendered, RenderError> {
+    let how = RenderOptions {
+        limits: *limits,
+        ..RenderOptions::default()
+    };
+    render_with(chart, values, options, capabilities, &how)
+}
+
+/// As [`render`], with everything that can be chosen.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_with(
+    chart: &Chart,
+    values: &yaml::Value,
+    options: &ReleaseOptions,
+    capabilities: &Capabilities,
+    how: &RenderOptions,
+) -> Result<Rendered, RenderError> {
     std::thread::scope(|scope| {
         let rendering = std::thread::Builder::new()
             .name("render".to_owned())
             .stack_size(STACK_BYTES)
             .spawn_scoped(scope, || {
-                render_here(chart, values, options, capabilities, limits)
+                render_here(chart, values, options, capabilities, how)
             })
             .map_err(|error| RenderError::thread(&error))?;
         rendering
@@ -61,7 +81,7 @@ fn render_here(
     values: &yaml::Value,
     options: &ReleaseOptions,
     capabilities: &Capabilities,
-    limits: &Limits,
+    how: &RenderOptions,
 ) -> Result<Rendered, RenderError> {
     check_installable(chart)?;
     let user_values = match Value::from(values) {
@@ -75,7 +95,11 @@ fn render_here(
     let coalesced = coalesce::coalesce_values(&active, &user_values, &mut warnings)?;
     // The merged values as they are before templates change them.
     let merged = Value::Map(coalesced.clone()).to_plain();
-    let violations = dot::check_schemas(&active, &merged);
+    let violations = if how.skip_schema_validation {
+        Vec::new()
+    } else {
+        dot::check_schemas(&active, &merged)
+    };
     if !violations.is_empty() {
         return Err(RenderError::schema(violations));
     }
@@ -87,8 +111,8 @@ fn render_here(
             current.version
         )));
     }
-    let files = execute_all(&active, &coalesced, options, capabilities, limits)?;
-    manifest::assemble(chart, &active, files, merged, warnings)
+    let files = execute_all(&active, &coalesced, options, capabilities, &how.limits)?;
+    manifest::assemble(&active, files, merged, warnings)
 }
 
 fn check_installable(chart: &Chart) -> Result<(), RenderError> {

@@ -1,6 +1,17 @@
-//! The release that a chart is rendered for.
+//! The release that a chart is rendered for, and how it is rendered.
 
 use jiff::Zoned;
+
+use crate::limits::Limits;
+
+/// How a chart is rendered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RenderOptions {
+    /// How much the chart may make the engine do.
+    pub limits: Limits,
+    /// Whether `values.schema.json` is left out of account (`--skip-schema-validation`).
+    pub skip_schema_validation: bool,
+}
 
 /// Which release is rendered, and when.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use super::arguments::{fail, is_empty, truth, value};
 use super::{Called, Function, Type, function, variadic};
-use crate::go::value::{Entries, Value};
+use crate::go::value::Value;
 use crate::template::exec::State;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -42,7 +42,7 @@ fn default(_: &mut State<'_>, arguments: &[Value]) -> Called {
 
 fn deep_copy(_: &mut State<'_>, arguments: &[Value]) -> Called {
     match value(arguments, 0) {
-        Value::Nil => Ok(Value::map(Entries::new())),
+        Value::Nil => fail("reflect: call of reflect.Value.Type on zero Value"),
         Value::Object(object) if object.len().is_none() => fail(format!(
             "deepCopy of {} is not supported",
             object.type_name()

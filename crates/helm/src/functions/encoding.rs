@@ -33,47 +33,72 @@ fn without_breaks(text: &Text) -> Vec<u8> {
 
 /// What cannot be decoded becomes the decoder's message, as in Sprig.
 fn base64_decode(text: &Text) -> Text {
-    let compact = without_breaks(text);
-    // Go's decoder accepts bits that padding leaves over.
-    let engine = base64::engine::GeneralPurpose::new(
-        &base64::alphabet::STANDARD,
-        base64::engine::GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-    );
-    match engine.decode(&compact) {
+    match decode_base64(text.as_bytes()) {
         Ok(bytes) => Text::from_bytes(bytes),
-        Err(_) => {
-            let at = bad_input(text.as_bytes(), 4, |byte| {
-                byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
-            });
-            format!("illegal base64 data at input byte {at}").into()
-        }
+        Err(at) => format!("illegal base64 data at input byte {at}").into(),
     }
 }
 
-/// Where Go's decoder stops: the first byte that does not belong, else the last group.
-fn bad_input(bytes: &[u8], group: usize, belongs: impl Fn(u8) -> bool) -> usize {
-    let mut count = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if matches!(byte, b'\r' | b'\n') {
-            continue;
-        }
-        if belongs(byte) {
-            count += 1;
-            continue;
-        }
-        if byte == b'=' && count % group >= 2 {
-            // Padding: wrong when it is short or when something follows it.
-            let padding = &bytes[at..];
-            let wanted = group - count % group;
-            let equals = padding.iter().take_while(|&&byte| byte == b'=').count();
-            if equals < wanted {
-                return at + equals.min(padding.len());
-            }
-            return at + wanted;
-        }
-        return at;
+fn skip_breaks(text: &[u8], at: &mut usize) {
+    while matches!(text.get(*at), Some(b'\r' | b'\n')) {
+        *at += 1;
     }
-    bytes.len()
+}
+
+/// Base64 with padding, line breaks anywhere; the error is the place that Go's decoder names.
+pub(super) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, usize> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let mut at = 0;
+    loop {
+        let mut group = 0u32;
+        let mut digits = 0;
+        while digits < 4 {
+            skip_breaks(text, &mut at);
+            let Some(&byte) = text.get(at) else {
+                return if digits == 0 {
+                    Ok(out)
+                } else {
+                    Err(at - digits)
+                };
+            };
+            at += 1;
+            if let Some(digit) = base64_digit(byte) {
+                group = (group << 6) | digit;
+                digits += 1;
+                continue;
+            }
+            if byte != b'=' || digits < 2 {
+                return Err(at - 1);
+            }
+            if digits == 2 {
+                skip_breaks(text, &mut at);
+                match text.get(at) {
+                    None => return Err(text.len()),
+                    Some(b'=') => at += 1,
+                    Some(_) => return Err(at - 1),
+                }
+            }
+            skip_breaks(text, &mut at);
+            if at < text.len() {
+                return Err(at);
+            }
+            let bytes = (group << (6 * (4 - digits))).to_be_bytes();
+            out.extend_from_slice(&bytes[1..digits]);
+            return Ok(out);
+        }
+        out.extend_from_slice(&group.to_be_bytes()[1..]);
+    }
+}
+
+fn base64_digit(byte: u8) -> Option<u32> {
+    Some(u32::from(match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    }))
 }
 
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -98,28 +123,50 @@ fn base32_encode(bytes: &[u8]) -> String {
 }
 
 fn base32_decode(text: &Text) -> Text {
-    let compact = without_breaks(text);
-    let digits = compact.iter().take_while(|&&byte| byte != b'=').count();
-    let padding = &compact[digits..];
-    let valid = compact.len().is_multiple_of(8)
-        && padding.iter().all(|&byte| byte == b'=')
-        && matches!(padding.len(), 0 | 1 | 3 | 4 | 6);
-    let mut out = Vec::new();
-    let mut buffer = 0u64;
-    let mut bits = 0;
-    for (at, byte) in compact[..digits].iter().enumerate() {
-        let Some(value) = BASE32.iter().position(|digit| digit == byte) else {
-            return format!("illegal base32 data at input byte {at}").into();
-        };
-        buffer = (buffer << 5) | value as u64;
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
-            out.push(u8::try_from((buffer >> bits) & 0xff).unwrap_or(0));
+    match decode_base32(&without_breaks(text)) {
+        Ok(bytes) => Text::from_bytes(bytes),
+        Err(at) => format!("illegal base32 data at input byte {at}").into(),
+    }
+}
+
+/// Base32 with padding; the error is the place that Go's decoder names.
+fn decode_base32(text: &[u8]) -> Result<Vec<u8>, usize> {
+    let mut out = Vec::with_capacity(text.len() / 8 * 5);
+    for (number, chunk) in text.chunks(8).enumerate() {
+        let start = number * 8;
+        let mut group = 0u64;
+        let mut digits = 0;
+        for (offset, &byte) in chunk.iter().enumerate() {
+            let at = start + offset;
+            let after = text.len() - at - 1;
+            if byte == b'=' && offset >= 2 && after < 8 {
+                if after + offset < 7 {
+                    return Err(text.len());
+                }
+                let padding = &text[at + 1..];
+                if let Some(wrong) = padding.iter().take(7 - offset).position(|&b| b != b'=') {
+                    return Err(at + wrong);
+                }
+                if matches!(offset, 3 | 6) {
+                    return Err(at);
+                }
+                break;
+            }
+            let Some(digit) = BASE32.iter().position(|&digit| digit == byte) else {
+                return Err(at);
+            };
+            group = (group << 5) | digit as u64;
+            digits += 1;
+        }
+        let padded = chunk.get(digits) == Some(&b'=');
+        if digits < 8 && !padded {
+            return Err(text.len() - digits);
+        }
+        let bytes = (group << (5 * (8 - digits))).to_be_bytes();
+        out.extend_from_slice(&bytes[3..3 + digits * 5 / 8]);
+        if digits < 8 {
+            break;
         }
     }
-    if !valid {
-        return format!("illegal base32 data at input byte {digits}").into();
-    }
-    Text::from_bytes(out)
+    Ok(out)
 }

@@ -289,7 +289,8 @@ fn format_part(zoned: &Zoned, part: Part) -> String {
 fn zone_name(zoned: &Zoned) -> String {
     let info = zoned.time_zone().to_offset_info(zoned.timestamp());
     let name = info.abbreviation();
-    if name.is_empty() {
+    // A zone that is no more than an offset has no name in Go.
+    if name.is_empty() || name.starts_with(['+', '-']) && zoned.time_zone().iana_name().is_none() {
         offset(zoned.offset(), false, false, 2)
     } else {
         name.to_owned()
@@ -376,12 +377,28 @@ pub(super) fn parse(layout: &str, text: &str, zone: &TimeZone) -> Result<Zoned, 
             quoted(rest)
         ));
     }
-    fields
-        .to_zoned(zone)
-        .ok_or_else(|| format!("parsing time {}: day out of range", quoted(text)))
+    fields.to_zoned(zone).ok_or_else(|| {
+        let part = fields.out_of_range();
+        format!("parsing time {}: {part} out of range", quoted(text))
+    })
 }
 
 impl Fields {
+    /// Which part makes the time impossible.
+    fn out_of_range(&self) -> &'static str {
+        if !(1..=12).contains(&self.month) {
+            "month"
+        } else if !(0..24).contains(&self.hour) {
+            "hour"
+        } else if !(0..60).contains(&self.minute) {
+            "minute"
+        } else if !(0..60).contains(&self.second) {
+            "second"
+        } else {
+            "day"
+        }
+    }
+
     fn to_zoned(&self, zone: &TimeZone) -> Option<Zoned> {
         let hour = match self.afternoon {
             Some(true) if self.hour < 12 => self.hour + 12,

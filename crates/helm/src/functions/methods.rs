@@ -34,6 +34,7 @@ pub(crate) fn find(receiver: &Value, name: &str) -> Option<&'static Method> {
         Value::Object(Object::Files(_)) => FILES,
         Value::Object(Object::KubeVersion(_)) => KUBE_VERSION,
         Value::Object(Object::Version(_)) => VERSION,
+        Value::Object(Object::VersionValue(_)) => &VERSION[..VALUE_METHODS],
         Value::Object(Object::Time(_)) => dates::METHODS,
         Value::Int(_, IntType::Duration) => durations::METHODS,
         Value::List(list) if list.element == Element::Versions => VERSION_SET,
@@ -146,7 +147,7 @@ fn step(table: &Map, key: &str) -> Result<Map, crate::template::error::ExecError
 
 fn version(receiver: &Value) -> Option<&Rc<Version>> {
     match receiver {
-        Value::Object(Object::Version(version)) => Some(version),
+        Value::Object(Object::Version(version) | Object::VersionValue(version)) => Some(version),
         _ => None,
     }
 }
@@ -185,8 +186,11 @@ fn increased(receiver: &Value, change: fn(&mut Version)) -> Called {
         ""
     };
     next.original = format!("{prefix}{next}");
-    Ok(Object::Version(Rc::new(next)).into())
+    Ok(Object::VersionValue(Rc::new(next)).into())
 }
+
+/// Methods of a version that need no pointer come first.
+const VALUE_METHODS: usize = 9;
 
 const VERSION: &[Method] = &[
     method("Major", &[], |receiver, _| {
@@ -204,11 +208,31 @@ const VERSION: &[Method] = &[
     method("Metadata", &[], |receiver, _| {
         version_text(receiver, |v| v.metadata.clone())
     }),
-    method("Original", &[], |receiver, _| {
-        version_text(receiver, |v| v.original.clone())
-    }),
     method("String", &[], |receiver, _| {
         version_text(receiver, ToString::to_string)
+    }),
+    method("IncMajor", &[], |receiver, _| {
+        increased(receiver, |version| {
+            version.major = version.major.saturating_add(1);
+            version.minor = 0;
+            version.patch = 0;
+        })
+    }),
+    method("IncMinor", &[], |receiver, _| {
+        increased(receiver, |version| {
+            version.minor = version.minor.saturating_add(1);
+            version.patch = 0;
+        })
+    }),
+    method("IncPatch", &[], |receiver, _| {
+        increased(receiver, |version| {
+            if version.pre.is_empty() {
+                version.patch = version.patch.saturating_add(1);
+            }
+        })
+    }),
+    method("Original", &[], |receiver, _| {
+        version_text(receiver, |v| v.original.clone())
     }),
     method("Compare", &[Type::Any], |receiver, arguments| {
         Ok(Value::int(compared(receiver, arguments)? as i64))
@@ -237,25 +261,5 @@ const VERSION: &[Method] = &[
         Ok(Value::Bool(
             compared(receiver, arguments)? != Ordering::Less,
         ))
-    }),
-    method("IncMajor", &[], |receiver, _| {
-        increased(receiver, |version| {
-            version.major = version.major.saturating_add(1);
-            version.minor = 0;
-            version.patch = 0;
-        })
-    }),
-    method("IncMinor", &[], |receiver, _| {
-        increased(receiver, |version| {
-            version.minor = version.minor.saturating_add(1);
-            version.patch = 0;
-        })
-    }),
-    method("IncPatch", &[], |receiver, _| {
-        increased(receiver, |version| {
-            if version.pre.is_empty() {
-                version.patch = version.patch.saturating_add(1);
-            }
-        })
     }),
 ];

@@ -10,6 +10,7 @@
 
 pub(crate) mod arguments;
 mod builtin;
+mod ciphers;
 mod crypto;
 pub(crate) mod dates;
 mod defaults;
@@ -23,9 +24,11 @@ mod lists;
 mod math;
 mod merge;
 pub(crate) mod methods;
+mod passwords;
 mod paths;
 pub(crate) mod random;
 mod reflection;
+mod regex_syntax;
 mod regexes;
 mod serial;
 mod strings;
@@ -57,6 +60,8 @@ pub(crate) enum Type {
     Str,
     Bool,
     Int,
+    /// `uint32`: constants only, no value of a template has this type.
+    Uint32,
     Float,
     /// `map[string]interface {}`
     Map,
@@ -72,6 +77,7 @@ impl Type {
             Self::Str => "string",
             Self::Bool => "bool",
             Self::Int => "int",
+            Self::Uint32 => "uint32",
             Self::Float => "float64",
             Self::Map => "map[string]interface {}",
             Self::Time => "time.Time",
@@ -139,6 +145,7 @@ const fn variadic(
 
 static TABLES: &[&[Function]] = &[
     builtin::FUNCTIONS,
+    ciphers::FUNCTIONS,
     crypto::FUNCTIONS,
     dates::FUNCTIONS,
     defaults::FUNCTIONS,
@@ -149,6 +156,7 @@ static TABLES: &[&[Function]] = &[
     lists::FUNCTIONS,
     math::FUNCTIONS,
     merge::FUNCTIONS,
+    passwords::FUNCTIONS,
     paths::FUNCTIONS,
     random::FUNCTIONS,
     reflection::FUNCTIONS,

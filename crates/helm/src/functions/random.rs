@@ -37,7 +37,7 @@ const BLOCK: usize = 256;
 const MAX_LENGTH: i64 = 1_000_000;
 
 impl Random {
-    fn byte(&mut self) -> Result<u8, getrandom::Error> {
+    pub(super) fn byte(&mut self) -> Result<u8, getrandom::Error> {
         if self.block.is_empty() {
             self.block.resize(BLOCK, 0);
             getrandom::fill(&mut self.block)?;
@@ -50,7 +50,9 @@ impl Random {
     }
 }
 
-fn unavailable<T>(error: getrandom::Error) -> Result<T, crate::template::error::ExecError> {
+pub(super) fn unavailable<T>(
+    error: getrandom::Error,
+) -> Result<T, crate::template::error::ExecError> {
     fail(format!(
         "no random numbers from the operating system: {error}"
     ))

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use regex::Regex;
 
 use super::arguments::{int, string};
+use super::regex_syntax::check;
 use super::strings::invalid;
 use super::{Called, Function, Type, function};
 use crate::go::value::Value;
@@ -68,37 +69,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 /// Compiles a pattern of Go.
 pub(super) fn compile(pattern: &str) -> Result<Regex, ExecError> {
-    let translated = translate(pattern);
-    Regex::new(&translated).map_err(|error| {
-        let (why, part) = go_words(&error.to_string(), pattern);
-        invalid(format!("error parsing regexp: {why}: `{part}`"))
+    let malformed = |why: String| invalid(format!("error parsing regexp: {why}"));
+    check(pattern).map_err(malformed)?;
+    // Only what Go has and this library has not can fail here, or what is too large for it.
+    Regex::new(&translate(pattern)).map_err(|error| {
+        let why = if matches!(error, regex::Error::CompiledTooBig(_)) {
+            "expression too large"
+        } else {
+            "invalid or unsupported syntax"
+        };
+        malformed(format!("{why}: `{pattern}`"))
     })
-}
-
-/// What Go says of the mistakes that are made most, and the part of the pattern that it shows.
-fn go_words<'p>(error: &str, pattern: &'p str) -> (&'static str, &'p str) {
-    let from = |mark: char| pattern.find(mark).map_or(pattern, |at| &pattern[at..]);
-    if error.contains("unclosed group") {
-        ("missing closing )", pattern)
-    } else if error.contains("unopened group") {
-        ("unexpected )", pattern)
-    } else if error.contains("unclosed character class") {
-        ("missing closing ]", from('['))
-    } else if error.contains("repetition operator missing expression") {
-        let at = pattern.find(['*', '+', '?']).unwrap_or(0);
-        (
-            "missing argument to repetition operator",
-            pattern.get(at..=at).unwrap_or(pattern),
-        )
-    } else if error.contains("unrecognized escape sequence") {
-        ("invalid escape sequence", from('\\'))
-    } else if error.contains("invalid character class range") {
-        ("invalid character class range", pattern)
-    } else if error.contains("exceeds size limit") {
-        ("expression nests too deeply", pattern)
-    } else {
-        ("invalid or unsupported syntax", pattern)
-    }
 }
 
 /// Functions without `must` panic on a bad pattern, which makes another message.
@@ -139,6 +120,7 @@ fn translate(pattern: &str) -> String {
                     'b' if !in_class => out.push_str("(?-u:\\b)"),
                     // Outside UTF-8 `\B` could split a character, so it is left Unicode-aware.
                     'C' if !in_class => out.push_str("(?s:.)"),
+                    '0'..='7' => octal(&mut out, escaped, &mut characters),
                     'Q' => quoted_run(&mut out, &mut characters),
                     other => {
                         out.push('\\');
@@ -175,6 +157,18 @@ fn translate(pattern: &str) -> String {
         }
     }
     out
+}
+
+fn octal(out: &mut String, first: char, characters: &mut std::iter::Peekable<std::str::Chars>) {
+    let mut code = first.to_digit(8).unwrap_or(0);
+    for _ in 0..2 {
+        let Some(digit) = characters.peek().and_then(|next| next.to_digit(8)) else {
+            break;
+        };
+        code = code * 8 + digit;
+        characters.next();
+    }
+    let _ = write!(out, "\\x{{{code:x}}}");
 }
 
 fn quoted_run(out: &mut String, characters: &mut std::iter::Peekable<std::str::Chars>) {

@@ -4,6 +4,7 @@ use super::arguments::{string, value};
 use super::strings::invalid;
 use super::{Called, Function, Type, function};
 use crate::go::json::{Html, to_json, to_pretty_json};
+use crate::go::json_syntax::syntax_error;
 use crate::go::text::Text;
 use crate::go::value::{Entries, Value};
 use crate::template::exec::State;
@@ -12,6 +13,11 @@ use crate::yaml;
 pub(super) const FUNCTIONS: &[Function] = &[
     function("toYaml", &[Type::Any], |_, a| {
         Ok(Value::str(to_yaml(value(a, 0)).unwrap_or_default()))
+    }),
+    function("toYamlPretty", &[Type::Any], |_, a| {
+        let text = yaml::to_yaml_pretty(&value(a, 0).to_plain());
+        let end = text.len() - usize::from(text.ends_with('\n'));
+        Ok(Value::str(&text[..end]))
     }),
     function("mustToYaml", &[Type::Any], |_, a| {
         to_yaml(value(a, 0)).map(Value::str).map_err(invalid)
@@ -145,38 +151,11 @@ fn to_raw_json(_: &mut State<'_>, arguments: &[Value]) -> Called {
         .map_err(invalid)
 }
 
-/// Reads JSON; the error text is close to Go's.
+/// Reads JSON; what is wrong is said in Go's words.
 fn read_json(text: &str) -> Result<yaml::Value, String> {
     serde_json::from_str::<serde_json::Value>(text)
         .map(|json| yaml::Value::from_json(&json))
-        .map_err(|error| json_error(text, &error))
-}
-
-fn json_error(text: &str, error: &serde_json::Error) -> String {
-    if error.is_eof() {
-        return "unexpected end of JSON input".to_owned();
-    }
-    let line_start: usize = text
-        .split_inclusive('\n')
-        .take(error.line().saturating_sub(1))
-        .map(str::len)
-        .sum();
-    let at = line_start + error.column().saturating_sub(1);
-    let character = text
-        .get(at..)
-        .and_then(|rest| rest.chars().next())
-        .unwrap_or('\0');
-    let shown = match character {
-        '\'' => r"'\''".to_owned(),
-        '"' => "'\"'".to_owned(),
-        other => crate::go::quote::quote_char(other),
-    };
-    let context = if text[..at.min(text.len())].trim().is_empty() {
-        "looking for beginning of value"
-    } else {
-        "in value"
-    };
-    format!("invalid character {shown} {context}")
+        .map_err(|error| syntax_error(text).unwrap_or_else(|| error.to_string()))
 }
 
 fn from_json(_: &mut State<'_>, arguments: &[Value]) -> Called {

@@ -14,12 +14,7 @@ macro_rules! unsupported {
 }
 
 unsupported!(
-    "bcrypt",
     "buildCustomCert",
-    "decryptAES",
-    "derivePassword",
-    "encryptAES",
-    "fromToml",
     "genCA",
     "genCAWithKey",
     "genPrivateKey",
@@ -27,8 +22,4 @@ unsupported!(
     "genSelfSignedCertWithKey",
     "genSignedCert",
     "genSignedCertWithKey",
-    "htpasswd",
-    "mustToToml",
-    "toToml",
-    "toYamlPretty",
 );

@@ -152,6 +152,9 @@ impl Url {
                 None => userinfo_escape(&unescape(userinfo)?),
             };
         }
+        if host.starts_with('[') && !host.contains(']') {
+            return Err("missing ']' in host".to_owned());
+        }
         let after_bracket = host.rfind(']').map_or(0, |bracket| bracket + 1);
         if let Some((_, port)) = host[after_bracket..].rsplit_once(':')
             && !port.bytes().all(|byte| byte.is_ascii_digit())

@@ -89,7 +89,32 @@ pub(crate) fn parse_float_constant(source: &str) -> Option<f64> {
     if source.contains("__") || source.ends_with('_') {
         return None;
     }
-    parse_float(&source.replace('_', ""))
+    let plain = source.replace('_', "");
+    parse_hex_float(&plain).or_else(|| parse_float(&plain))
+}
+
+/// `0x1.8p4`: hexadecimal digits times a power of two.
+fn parse_hex_float(source: &str) -> Option<f64> {
+    let lower = source.to_ascii_lowercase();
+    let unsigned = lower.strip_prefix(['+', '-']).unwrap_or(&lower);
+    let (digits, exponent) = unsigned.strip_prefix("0x")?.split_once('p')?;
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let mantissa = whole
+        .chars()
+        .chain(fraction.chars())
+        .try_fold(0.0, |sum, digit| {
+            Some(sum * 16.0 + f64::from(digit.to_digit(16)?))
+        })?;
+    let shift = i32::try_from(fraction.len()).ok()?.checked_mul(4)?;
+    let number = mantissa * f64::from(exponent.parse::<i32>().ok()?.checked_sub(shift)?).exp2();
+    Some(if lower.starts_with('-') {
+        -number
+    } else {
+        number
+    })
 }
 
 /// The value of a number constant where nothing else says its type: `int`, or `float64` when it is

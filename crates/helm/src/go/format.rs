@@ -167,6 +167,8 @@ impl Directive<'_> {
             bad_verb(out, verb, b"(BADINDEX)");
         } else if let Some(value) = self.values.get(self.next) {
             self.next += 1;
+            // `%+v` is about the fields of structs, not about signs.
+            flags.plus &= verb != 'v';
             let mut formatter = Formatter { out, flags };
             if verb == 'w' {
                 formatter.bad_verb(value, 'w');
@@ -420,7 +422,7 @@ impl<'o> Formatter<'o> {
     fn object(&mut self, object: &Object, verb: char, depth: usize, value: &Value) {
         let text = match object {
             Object::Time(time) => crate::functions::dates::to_text(time),
-            Object::Version(version) => version.to_string(),
+            Object::Version(version) | Object::VersionValue(version) => version.to_string(),
             Object::KubeVersion(all) => {
                 let kube = &all.kube_version;
                 format!(

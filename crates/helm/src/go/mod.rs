@@ -5,6 +5,7 @@ pub(crate) mod convert;
 mod floats;
 pub(crate) mod format;
 pub(crate) mod json;
+pub(crate) mod json_syntax;
 pub(crate) mod objects;
 pub(crate) mod quote;
 pub(crate) mod text;

@@ -22,6 +22,8 @@ pub(crate) enum Object {
     KubeVersion(Rc<Capabilities>),
     HelmVersion(Rc<Capabilities>),
     Version(Rc<Version>),
+    /// What the methods of a version give: no pointer, which has fewer methods.
+    VersionValue(Rc<Version>),
     Time(Rc<Zoned>),
 }
 
@@ -30,7 +32,9 @@ impl Object {
         match self {
             Self::Files(_) => Kind::Map,
             Self::Capabilities(_) | Self::Version(_) => Kind::Ptr,
-            Self::KubeVersion(_) | Self::HelmVersion(_) | Self::Time(_) => Kind::Struct,
+            Self::KubeVersion(_) | Self::HelmVersion(_) | Self::VersionValue(_) | Self::Time(_) => {
+                Kind::Struct
+            }
         }
     }
 
@@ -41,6 +45,7 @@ impl Object {
             Self::KubeVersion(_) => "common.KubeVersion",
             Self::HelmVersion(_) => "version.BuildInfo",
             Self::Version(_) => "*semver.Version",
+            Self::VersionValue(_) => "semver.Version",
             Self::Time(_) => "time.Time",
         }
     }
@@ -83,7 +88,7 @@ impl Object {
                 .into_iter()
                 .map(|(_, json_name, value)| text(json_name, value))
                 .collect()),
-            Self::Version(version) => Err(version.to_string()),
+            Self::Version(version) | Self::VersionValue(version) => Err(version.to_string()),
             Self::Time(time) => Err(crate::functions::dates::rfc3339(time)),
         }
     }

@@ -100,6 +100,15 @@ pub(crate) fn unquote_char(constant: &str) -> Option<char> {
     characters.next().filter(|_| characters.next().is_none())
 }
 
+/// Whether a character constant has well-formed text in it, one character or too many.
+pub(crate) fn is_one_char_or_more(constant: &str) -> bool {
+    constant
+        .strip_prefix('\'')
+        .and_then(|inner| inner.strip_suffix('\''))
+        .and_then(|inner| unescape(inner, '\''))
+        .is_some_and(|bytes| !bytes.is_empty())
+}
+
 fn unescape(inner: &str, mark: char) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(inner.len());
     let mut characters = inner.chars();

@@ -118,12 +118,21 @@ impl<'t> State<'t> {
                 Some(int) => Value::int(int),
                 None => return self.error(format!("expected integer; found {expr}")),
             },
+            (ExprKind::Number(number), Type::Uint32) => {
+                match number.int.and_then(|int| u32::try_from(int).ok()) {
+                    Some(int) => Value::int(i64::from(int)),
+                    None => return self.error(format!("expected unsigned integer; found {expr}")),
+                }
+            }
             (ExprKind::Number(number), Type::Float) => match number.float {
                 Some(float) => Value::Float(float),
                 None => return self.error(format!("expected float; found {expr}")),
             },
             (_, Type::Str) => return self.error(format!("expected string; found {expr}")),
             (_, Type::Bool) => return self.error(format!("expected bool; found {expr}")),
+            (_, Type::Uint32) => {
+                return self.error(format!("expected unsigned integer; found {expr}"));
+            }
             (_, Type::Int) => {
                 return self.error(format!("expected integer; found {expr}"));
             }
@@ -169,6 +178,7 @@ const fn is_assignable(value: &Value, wanted: Type) -> bool {
         Type::Str => matches!(value, Value::Str(_)),
         Type::Bool => matches!(value, Value::Bool(_)),
         Type::Int => matches!(value, Value::Int(_, IntType::Int)),
+        Type::Uint32 => false,
         Type::Float => matches!(value, Value::Float(_)),
         Type::Map => match value {
             Value::Map(map) => matches!(map.element, MapType::Any | MapType::Values),

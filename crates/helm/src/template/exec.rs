@@ -189,7 +189,12 @@ impl<'t> State<'t> {
     }
 
     fn step(&self) -> Executed<()> {
-        let steps = self.runtime.steps.get() + 1;
+        self.charge(1)
+    }
+
+    /// Counts work that takes as long as so many nodes.
+    pub(crate) fn charge(&self, cost: u64) -> Executed<()> {
+        let steps = self.runtime.steps.get().saturating_add(cost);
         self.runtime.steps.set(steps);
         if steps > self.runtime.limits.steps {
             let most = self.runtime.limits.steps;

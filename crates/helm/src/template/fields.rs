@@ -98,7 +98,7 @@ impl Object {
                 .into_iter()
                 .find(|(field, _, _)| *field == name)
                 .and_then(|(_, _, value)| text(value)),
-            Self::Files(_) | Self::Version(_) | Self::Time(_) => None,
+            Self::Files(_) | Self::Version(_) | Self::VersionValue(_) | Self::Time(_) => None,
         }
     }
 

@@ -2,14 +2,18 @@
 
 use super::ast::Number;
 use super::lexer::{Token, TokenKind};
-use crate::go::quote::{quote, unquote_char};
+use crate::go::quote::{is_one_char_or_more, quote, unquote_char};
 
 /// Reads a number or character constant; the error is a message.
 pub(super) fn number(token: &Token) -> Result<Number, String> {
     let source = token.text.to_string();
     if token.kind == TokenKind::CharConstant {
         let Some(character) = unquote_char(&source) else {
-            return Err(format!("malformed character constant: {source}"));
+            return Err(if is_one_char_or_more(&source) {
+                format!("malformed character constant: {source}")
+            } else {
+                "invalid syntax".to_owned()
+            });
         };
         let code = u32::from(character);
         return Ok(Number {

@@ -51,6 +51,24 @@ pub enum ValuesError {
     },
 }
 
+impl ValuesError {
+    /// The message in Helm's own words.
+    pub fn helm_text(&self) -> String {
+        match self {
+            Self::File { name, source } => format!(
+                "failed to parse {name}: cannot unmarshal yaml document: {}{}",
+                crate::chart::conversion(source),
+                source.helm_text()
+            ),
+            Self::Set {
+                source: SetError::Json(given),
+                option,
+            } => format!("failed parsing {option} data {given}"),
+            Self::Set { option, source } => format!("failed parsing {option} data: {source}"),
+        }
+    }
+}
+
 impl Values {
     /// No values at all.
     pub fn new() -> Self {
@@ -127,7 +145,12 @@ impl Values {
             self.merge(Value::from_json(&json));
             return Ok(self);
         }
-        strvals::parse(expression, &mut self.merged, strvals::Mode::Json).map_err(error)?;
+        strvals::parse(expression, &mut self.merged, strvals::Mode::Json).map_err(|source| {
+            error(match source {
+                SetError::Json(_) => SetError::Json(expression.to_owned()),
+                other => other,
+            })
+        })?;
         Ok(self)
     }
 
@@ -195,7 +218,7 @@ pub(crate) fn read_values(bytes: &[u8]) -> Result<Value, YamlError> {
             Value::Null => {}
             other => {
                 let found = other.json_type();
-                return Err(YamlError::new(format!(
+                return Err(YamlError::wrong_type(format!(
                     "json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
                 )));
             }

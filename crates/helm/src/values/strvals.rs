@@ -31,6 +31,9 @@ pub enum SetError {
     /// An index that is no number, or out of range.
     #[error("error parsing index: {0}")]
     Index(String),
+    /// An index that would make a huge list.
+    #[error("index of {0} is greater than maximum supported index of 65536")]
+    IndexTooLarge(usize),
     /// Text between `]` and what may follow it.
     #[error("unexpected data at end of array index: {0}")]
     AfterIndex(String),
@@ -110,9 +113,7 @@ fn set(into: &mut Entries, key: &str, value: Value) {
 
 fn set_index(mut list: Vec<Value>, index: usize, value: Value) -> Result<Vec<Value>, SetError> {
     if index > MAX_INDEX {
-        return Err(SetError::Index(format!(
-            "index of {index} is greater than maximum supported index of {MAX_INDEX}"
-        )));
+        return Err(SetError::IndexTooLarge(index));
     }
     if list.len() <= index {
         list.resize(index + 1, Value::Null);

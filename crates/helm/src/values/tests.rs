@@ -45,7 +45,7 @@ fn bad_set_expressions_say_why() {
         ),
         (
             "a[99999999]=1",
-            "failed parsing --set data: error parsing index: index of 99999999 is greater than \
+            "failed parsing --set data: index of 99999999 is greater than \
              maximum supported index of 65536",
         ),
     ] {

@@ -218,16 +218,54 @@ impl<'t, 'a> Decoder<'t, 'a> {
                     return Err(unsupported_key(node, "uint64", &format!("{number:#x}")));
                 }
             }),
-            Content::Sequence(_) => Err(YamlError::at(
-                node.mark,
-                0,
-                "invalid map key: []interface {}{}",
-            )),
-            Content::Mapping(_) => Err(YamlError::at(
-                node.mark,
-                0,
-                "invalid map key: map[interface {}]interface {}{}",
-            )),
+            Content::Sequence(_) | Content::Mapping(_) => {
+                let mut shown = String::new();
+                self.show_go(id, 0, &mut shown);
+                let message = format!("invalid map key: {shown}");
+                Err(YamlError::at(node.mark, 0, message))
+            }
+        }
+    }
+
+    /// A node as Go's `%#v` prints it: `{{ x }}` that no template replaced ends up here.
+    fn show_go(&self, id: NodeId, depth: usize, out: &mut String) {
+        const DEEPEST: usize = 16;
+        let Ok(node) = self.node(id) else { return };
+        match &node.content {
+            _ if depth > DEEPEST => out.push('…'),
+            Content::Alias { target, .. } => self.show_go(*target, depth + 1, out),
+            Content::Scalar { text, plain } => match resolve_node(node, text, *plain) {
+                Ok(Scalar::Null) | Err(_) => out.push_str("interface {}(nil)"),
+                Ok(Scalar::Bool(truth)) => out.push_str(&truth.to_string()),
+                Ok(Scalar::Int(number)) => out.push_str(&number.to_string()),
+                Ok(Scalar::Uint(number)) => out.push_str(&format!("{number:#x}")),
+                Ok(Scalar::Float(number)) => out.push_str(&format_float_g(number)),
+                Ok(Scalar::Text | Scalar::Timestamp) => {
+                    out.push_str(&crate::go::quote::quote(&text.as_ref().into()));
+                }
+            },
+            Content::Sequence(items) => {
+                out.push_str("[]interface {}{");
+                for (at, &item) in items.iter().enumerate() {
+                    out.push_str(if at > 0 { ", " } else { "" });
+                    self.show_go(item, depth + 1, out);
+                }
+                out.push('}');
+            }
+            Content::Mapping(entries) => {
+                let mut shown: Vec<String> = entries
+                    .iter()
+                    .map(|&(key, value)| {
+                        let mut entry = String::new();
+                        self.show_go(key, depth + 1, &mut entry);
+                        entry.push(':');
+                        self.show_go(value, depth + 1, &mut entry);
+                        entry
+                    })
+                    .collect();
+                shown.sort();
+                out.extend(["map[interface {}]interface {}{", &shown.join(", "), "}"]);
+            }
         }
     }
 

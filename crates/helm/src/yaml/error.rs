@@ -12,6 +12,7 @@ pub struct YamlError {
     pub message: String,
     /// The line that Helm's own message names. Its parser counts from 0 in some of its messages.
     helm_line: usize,
+    wrong_type: bool,
 }
 
 impl YamlError {
@@ -21,6 +22,7 @@ impl YamlError {
             column: 0,
             message: message.into(),
             helm_line: 0,
+            wrong_type: false,
         }
     }
 
@@ -30,6 +32,7 @@ impl YamlError {
             column: mark.column as usize + 1,
             message: message.into(),
             helm_line,
+            wrong_type: false,
         }
     }
 
@@ -41,6 +44,18 @@ impl YamlError {
         match self.helm_line {
             0 => format!("yaml: {}", self.message),
             line => format!("yaml: line {line}: {}", self.message),
+        }
+    }
+
+    /// Whether the text is YAML, but of another type than wanted.
+    pub(crate) const fn is_wrong_type(&self) -> bool {
+        self.wrong_type
+    }
+
+    pub(crate) fn wrong_type(message: impl Into<String>) -> Self {
+        Self {
+            wrong_type: true,
+            ..Self::new(message)
         }
     }
 

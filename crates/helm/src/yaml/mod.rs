@@ -24,6 +24,7 @@ mod writer;
 pub use self::error::YamlError;
 pub use self::value::Value;
 pub use self::writer::to_yaml;
+pub(crate) use self::writer::to_yaml_pretty;
 
 pub(crate) use self::decode::{DuplicateKeys, decode_documents, decode_first};
 pub(crate) use self::number::{format_float_g, format_float_json};

@@ -18,7 +18,17 @@ const MAX_SIMPLE_KEY: usize = 128;
 
 /// Writes a value as a YAML document, with a line break at its end.
 pub fn to_yaml(value: &Value) -> String {
+    write(value, Dialect::Helm)
+}
+
+/// Writes a value as `toYamlPretty` does.
+pub(crate) fn to_yaml_pretty(value: &Value) -> String {
+    write(value, Dialect::Pretty)
+}
+
+fn write(value: &Value, dialect: Dialect) -> String {
     let mut writer = Writer {
+        dialect,
         out: String::new(),
         column: 0,
         indent: -1,
@@ -28,6 +38,16 @@ pub fn to_yaml(value: &Value) -> String {
     writer.node(value, Context::Root);
     writer.write_indent();
     writer.out
+}
+
+/// Which of Helm's two libraries is followed.
+#[derive(Clone, Copy, PartialEq)]
+enum Dialect {
+    /// That of `toYaml`: values come out of JSON.
+    Helm,
+    /// That of `toYamlPretty`: sequences are indented, lines are not folded, a key with a number
+    /// after a letter is sorted in another way.
+    Pretty,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -47,6 +67,7 @@ enum Style {
 }
 
 struct Writer {
+    dialect: Dialect,
     out: String,
     column: usize,
     indent: i32,
@@ -61,7 +82,13 @@ impl Writer {
             Value::Bool(true) => self.plain_scalar("true", context),
             Value::Bool(false) => self.plain_scalar("false", context),
             Value::Int(number) => self.plain_scalar(&number.to_string(), context),
-            Value::Float(number) => self.plain_scalar(&number_text(*number), context),
+            Value::Float(number) => {
+                let text = match self.dialect {
+                    Dialect::Helm => number_text(*number),
+                    Dialect::Pretty => float_text(*number),
+                };
+                self.plain_scalar(&text, context);
+            }
             Value::String(text) => self.text(text, context),
             Value::List(items) if items.is_empty() => {
                 self.indicator("[", true, true, false);
@@ -74,14 +101,15 @@ impl Writer {
             Value::List(items) => self.sequence(items, context),
             Value::Map(entries) => {
                 let mut sorted: Vec<(&Arc<str>, &Value)> = entries.iter().collect();
-                sorted.sort_by(|one, other| compare_keys(one.0, other.0));
+                sorted.sort_by(|one, other| compare_keys(one.0, other.0, self.dialect));
                 self.mapping(&sorted);
             }
         }
     }
 
     fn sequence(&mut self, items: &[Value], context: Context) {
-        let indentless = context == Context::MappingValue && !self.indention;
+        let indentless =
+            self.dialect == Dialect::Helm && context == Context::MappingValue && !self.indention;
         let outer = self.increase_indent(false, indentless);
         for item in items {
             self.write_indent();
@@ -141,11 +169,12 @@ impl Writer {
         if style == Style::Literal && (!traits.block_allowed || simple_key) {
             style = Style::Double;
         }
+        let may_fold = !simple_key && self.dialect == Dialect::Helm;
         let outer = self.increase_indent(true, false);
         match style {
-            Style::Plain => self.write_plain(text, !simple_key),
-            Style::Single => self.write_single(text, !simple_key),
-            Style::Double => self.write_double(text, !simple_key),
+            Style::Plain => self.write_plain(text, may_fold),
+            Style::Single => self.write_single(text, may_fold),
+            Style::Double => self.write_double(text, may_fold),
             Style::Literal => self.write_literal(text),
         }
         self.indent = outer;
@@ -380,6 +409,16 @@ impl Writer {
     }
 }
 
+fn float_text(number: f64) -> String {
+    if number.is_nan() {
+        ".nan".to_owned()
+    } else if number.is_infinite() {
+        if number > 0.0 { ".inf" } else { "-.inf" }.to_owned()
+    } else {
+        format_float_g(number)
+    }
+}
+
 /// A number after its way through Helm's JSON, which makes floats without a fraction integers.
 fn number_text(number: f64) -> String {
     let json = format_float_json(number);
@@ -524,7 +563,7 @@ fn is_base_60(text: &str) -> bool {
 }
 
 /// The order of keys in what Helm writes.
-fn compare_keys(one: &str, other: &str) -> Ordering {
+fn compare_keys(one: &str, other: &str, dialect: Dialect) -> Ordering {
     let ones: Vec<char> = one.chars().collect();
     let others: Vec<char> = other.chars().collect();
     for at in 0..ones.len().min(others.len()) {
@@ -537,10 +576,12 @@ fn compare_keys(one: &str, other: &str) -> Ordering {
             return a.cmp(&b);
         }
         if a_letter || b_letter {
-            return if b_letter {
-                Ordering::Less
-            } else {
+            let after_digit = at > 0 && ones[at - 1].is_numeric();
+            let letter_first = dialect == Dialect::Pretty && after_digit;
+            return if b_letter == letter_first {
                 Ordering::Greater
+            } else {
+                Ordering::Less
             };
         }
         let leading = i64::from((a == '0' || b == '0') && follows_digits(&ones[..at]));
