@@ -67,6 +67,45 @@ pub fn parse(text: &str) -> Result<Vec<Resource>, Box<Diagnostic>> {
     Ok(resources)
 }
 
+/// The text of a release with the body of one resource replaced; every other document keeps its bytes. `None` when the
+/// text has no such resource.
+///
+/// The new body is written as Helm writes YAML, without the comments and anchors of the old one.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn with_body(
+    text: &str,
+    id: &ResourceId,
+    body: &Value,
+) -> Result<Option<String>, Box<Diagnostic>> {
+    let mut start = 0;
+    for document in documents(text) {
+        let value = yaml::document(&document.source, document.text)?;
+        if !value.is_null() && resource(&document, value)?.id == *id {
+            let header: String = document
+                .text
+                .split_inclusive('\n')
+                .take_while(|line| line.starts_with("# Source: ") || line.trim().is_empty())
+                .collect();
+            let written = helm::yaml::to_yaml(&helm::yaml::Value::from_json(body));
+            let end = start + document.text.len();
+            return Ok(Some(format!(
+                "{}{header}{written}{}",
+                &text[..start],
+                &text[end..]
+            )));
+        }
+        let after = &text[start + document.text.len()..];
+        let line = after
+            .split_once('\n')
+            .map_or(after.len(), |(line, _)| line.len() + 1);
+        start += document.text.len() + line;
+    }
+    Ok(None)
+}
+
 /// A document of the text with the template it came from.
 struct Document<'a> {
     source: PathBuf,
@@ -148,6 +187,40 @@ mod tests {
         assert_eq!(names, ["ConfigMap c", "Pod p"]);
         assert_eq!(resources[0].body["data"]["x"], "---\ntext\n");
         assert_eq!(resources[1].source, Path::new("a/templates/y.yaml"));
+    }
+
+    #[test]
+    fn one_body_is_replaced_and_the_rest_keeps_its_bytes() {
+        let text = "---\n# Source: a/x.yaml\nkind: ConfigMap\nmetadata: {name: c} # ours\n---\n# Source: a/y.yaml\n# a comment\n\
+                    kind: Pod\nmetadata: {name: p}\n---\n# Source: a/z.yaml\nkind: Pod\nmetadata: {name: q}\n";
+        let id = ResourceId {
+            kind: "Pod".to_owned(),
+            name: "p".to_owned(),
+        };
+        let body =
+            serde_json::json!({"kind": "Pod", "metadata": {"name": "p", "labels": {"on": "yes"}}});
+        insta::assert_snapshot!(with_body(text, &id, &body).unwrap().unwrap(), @r#"
+        ---
+        # Source: a/x.yaml
+        kind: ConfigMap
+        metadata: {name: c} # ours
+        ---
+        # Source: a/y.yaml
+        kind: Pod
+        metadata:
+          labels:
+            "on": "yes"
+          name: p
+        ---
+        # Source: a/z.yaml
+        kind: Pod
+        metadata: {name: q}
+        "#);
+        let missing = ResourceId {
+            kind: "Pod".to_owned(),
+            name: "r".to_owned(),
+        };
+        assert_eq!(with_body(text, &missing, &body).unwrap(), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod local;
 pub mod logs;
 pub mod manifest;
 pub mod overview;
+pub mod placement;
 pub mod plan;
 pub mod progress;
 pub mod release;
