@@ -3,6 +3,8 @@
 //! Nothing here reads files or the environment by hand; defaults that come from files are resolved in
 //! [`crate::settings`].
 
+pub mod auth;
+pub mod beamline;
 pub mod build;
 pub mod check;
 pub mod cluster;
@@ -14,6 +16,7 @@ pub mod import;
 pub mod lifecycle;
 pub mod logs;
 pub mod new;
+pub mod node;
 pub mod ps;
 pub mod render;
 pub mod shell;
@@ -89,6 +92,10 @@ pub enum Verb {
     Stop(lifecycle::StopArgs),
     /// Restart instances
     Restart(lifecycle::RestartArgs),
+    /// Look at the nodes of a cluster: what runs there, what happens if one fails
+    Node(node::NodeArgs),
+    /// Ask what the cluster lets you do
+    Auth(auth::AuthArgs),
     /// Remove instances and their release history
     Delete(lifecycle::DeleteArgs),
     /// Print the script that makes a shell complete `ioc` commands

@@ -4,6 +4,7 @@ pub mod acting;
 pub mod attach;
 pub mod build;
 pub mod build_shell;
+pub mod can_i;
 pub mod check;
 pub mod completion;
 pub mod delete;
@@ -20,6 +21,7 @@ pub mod logs;
 pub mod new_beamline;
 pub mod new_generic_ioc;
 pub mod new_instance;
+pub mod node;
 pub mod ps;
 pub mod render;
 pub mod restart;
@@ -32,6 +34,7 @@ use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::auth::AuthVerb;
 use crate::cli::image::ImageVerb;
 use crate::cli::import::ImportWhat;
 use crate::cli::new::NewWhat;
@@ -158,6 +161,10 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
         Verb::Start(args) => start::start(&args, context).await,
         Verb::Stop(args) => stop::stop(&args, context).await,
         Verb::Restart(args) => restart::restart(&args, context).await,
+        Verb::Node(args) => node::node(&args, context).await,
+        Verb::Auth(args) => match args.what {
+            AuthVerb::CanI(args) => can_i::can_i(&args, context).await,
+        },
         Verb::Delete(args) => delete::delete(&args, context).await,
         Verb::Completion(_args) => Err(CommandError::new(
             ErrorKind::Internal,

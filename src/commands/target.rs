@@ -37,25 +37,21 @@ pub(crate) fn of_beamline(args: &ClusterArgs, beamline: &Beamline) -> Target {
     if beamline.backend == Backend::Local && !args.is_given() {
         return Target::Local;
     }
-    Target::Cluster(ClusterChoice {
-        kubeconfig: args.kubeconfig.clone(),
-        context: args.context.clone().or_else(|| beamline.context.clone()),
-        namespace: args
-            .namespace
-            .clone()
-            .or_else(|| Some(beamline.namespace.clone())),
-        beamline: Some(beamline.name.clone()),
-    })
+    Target::Cluster(choice(args, beamline))
 }
 
 /// What the options say alone.
 fn of_options(args: &ClusterArgs) -> Target {
-    Target::Cluster(ClusterChoice {
+    Target::Cluster(options_alone(args))
+}
+
+fn options_alone(args: &ClusterArgs) -> ClusterChoice {
+    ClusterChoice {
         kubeconfig: args.kubeconfig.clone(),
         context: args.context.clone(),
         namespace: args.namespace.clone(),
         beamline: None,
-    })
+    }
 }
 
 /// Where instances of the services repositories are deployed to: the same place for all of them.
@@ -137,6 +133,61 @@ pub(crate) fn of_list(
     } else {
         targets
     })
+}
+
+/// The cluster of a verb that exists on clusters only: the options, the named beamline, the one cluster of the project,
+/// else what the kubeconfig says.
+///
+/// # Errors
+///
+/// An unknown beamline; beamlines on different clusters, and no word which is meant.
+pub(crate) fn of_cluster(
+    beamline: &BeamlineArgs,
+    args: &ClusterArgs,
+    context: &Context,
+) -> CommandResult<ClusterChoice> {
+    let settings = &context.settings;
+    if let Some(name) = &beamline.beamline {
+        let beamline = settings.beamline(name)?;
+        return Ok(choice(args, beamline));
+    }
+    let targets: Vec<ClusterChoice> = all_of(args, settings)
+        .into_iter()
+        .filter_map(|target| target.cluster().cloned())
+        .collect();
+    if args.is_given() || targets.is_empty() {
+        return Ok(options_alone(args));
+    }
+    let first = targets[0].clone();
+    if targets.iter().any(|other| other.context != first.context) {
+        return Err(CommandError::new(
+            ErrorKind::Usage,
+            "the beamlines of the project are on different clusters",
+        )
+        .hint("name one beamline with `--beamline`, or a cluster with `--context`"));
+    }
+    if targets.len() > 1 {
+        // one cluster, but no namespace is meant more than another
+        return Ok(ClusterChoice {
+            namespace: None,
+            beamline: None,
+            ..first
+        });
+    }
+    Ok(first)
+}
+
+/// The cluster that the options and one beamline say, whatever its backend.
+pub(crate) fn choice(args: &ClusterArgs, beamline: &Beamline) -> ClusterChoice {
+    ClusterChoice {
+        kubeconfig: args.kubeconfig.clone(),
+        context: args.context.clone().or_else(|| beamline.context.clone()),
+        namespace: args
+            .namespace
+            .clone()
+            .or_else(|| Some(beamline.namespace.clone())),
+        beamline: Some(beamline.name.clone()),
+    }
 }
 
 /// The places of all beamlines, each once.

@@ -1,9 +1,11 @@
 //! IOC instances that run: releases, plans, the local backend, logs and consoles.
 
+pub mod access;
 pub mod answer;
 pub mod console;
 pub mod containers;
 pub mod deploy;
+pub mod facility;
 pub mod health;
 pub mod kubernetes;
 pub mod lifecycle;

@@ -9,7 +9,9 @@ pub mod cluster;
 mod credentials;
 pub mod error;
 mod kubeconfig;
+pub mod permissions;
 pub mod retry;
+pub mod survey;
 
 pub use self::cluster::{Cluster, ClusterChoice};
 pub(crate) use self::kubeconfig::paths as kubeconfig_files;

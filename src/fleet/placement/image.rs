@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn what_a_node_has_and_can_get() {
         let node: Node = from_yaml(
-            "metadata: {name: n}\nstatus: {images: [{names: ['localhost/sim:1', 'ghcr.io/a/b@sha256:00', 'ghcr.io/a/b:2']}]}",
+            "metadata: {name: bl}\nstatus: {images: [{names: ['localhost/sim:1', 'ghcr.io/a/b@sha256:00', 'ghcr.io/a/b:2']}]}",
         );
         for (image, policy, expected) in [
             ("localhost/sim:1", "IfNotPresent", vec![]),

@@ -14,7 +14,7 @@ pub mod port;
 pub mod resource;
 pub mod scheduling;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod volume;
 pub mod workload;
 

@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_told_with_what_is_left() {
         let node: Node = from_yaml(
-            "metadata: {name: n}\nstatus: {allocatable: {cpu: '1', memory: 1Gi, pods: '2'}}",
+            "metadata: {name: bl}\nstatus: {allocatable: {cpu: '1', memory: 1Gi, pods: '2'}}",
         );
         let pod: Pod = from_yaml(
             "spec: {containers: [{name: c, resources: {requests: {cpu: 600m, memory: 512Mi}}}]}",
@@ -164,19 +164,19 @@ mod tests {
             (
                 "{requests: {cpu: 401m}}",
                 vec![&pod, &done],
-                vec!["the instance asks for 0.401 of a CPU, and node `n` has 0.4 of 1 left"],
+                vec!["the instance asks for 0.401 of a CPU, and node `bl` has 0.4 of 1 left"],
             ),
             (
                 "{limits: {memory: 1Gi}}",
                 vec![&pod],
                 vec![
-                    "the instance asks for 1024Mi of memory, and node `n` has 512Mi of 1024Mi left",
+                    "the instance asks for 1024Mi of memory, and node `bl` has 512Mi of 1024Mi left",
                 ],
             ),
             (
                 "{}",
                 vec![&pod, &pod],
-                vec!["node `n` has 2 pods, as many as it may"],
+                vec!["node `bl` has 2 pods, as many as it may"],
             ),
         ] {
             let spec: PodSpec = from_yaml(&format!(

@@ -349,16 +349,16 @@ mod tests {
             ("[{}]", false),
             ("[]", false),
             (
-                "[{matchFields: [{key: metadata.name, operator: In, values: [n]}]}]",
+                "[{matchFields: [{key: metadata.name, operator: In, values: [bl]}]}]",
                 true,
             ),
             (
-                "[{matchFields: [{key: metadata.name, operator: In, values: [m]}]}]",
+                "[{matchFields: [{key: metadata.name, operator: In, values: [other]}]}]",
                 false,
             ),
         ] {
             let selector: NodeSelector = from_yaml(&format!("nodeSelectorTerms: {terms}"));
-            assert_eq!(matches(&selector, &labels, "n"), expected, "{terms}");
+            assert_eq!(matches(&selector, &labels, "bl"), expected, "{terms}");
         }
     }
 

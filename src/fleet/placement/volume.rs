@@ -299,46 +299,47 @@ mod tests {
         };
         let claim =
             |name: &str| format!("{{name: v, persistentVolumeClaim: {{claimName: {name}}}}}");
-        let cases: [(String, Option<Pod>, Vec<Weight>); 20] = [
-            ("{name: v, configMap: {name: c}}".into(), None, vec![]),
-            ("{name: v, nfs: {server: s, path: /}}".into(), None, vec![]),
-            ("{name: v, emptyDir: {}}".into(), None, vec![Notes]),
-            ("{name: v, ephemeral: {}}".into(), None, vec![Warns]),
+        let cases = [
+            ("{name: v, configMap: {name: c}}".to_owned(), None, vec![]),
             (
-                "{name: v, hostPath: {path: /data}}".into(),
+                "{name: v, nfs: {server: s, path: /}}".to_owned(),
+                None,
+                vec![],
+            ),
+            ("{name: v, emptyDir: {}}".to_owned(), None, vec![Notes]),
+            ("{name: v, ephemeral: {}}".to_owned(), None, vec![Warns]),
+            (
+                "{name: v, hostPath: {path: /data}}".to_owned(),
                 None,
                 vec![Warns],
             ),
             (
-                "{name: v, hostPath: {path: /data, type: Directory}}".into(),
+                "{name: v, hostPath: {path: /data, type: Directory}}".to_owned(),
                 None,
                 vec![Warns],
             ),
             (
-                "{name: v, hostPath: {path: /dev/ttyS0, type: CharDevice}}".into(),
+                "{name: v, hostPath: {path: /dev/ttyS0, type: CharDevice}}".to_owned(),
                 None,
                 vec![Warns],
             ),
             (claim("missing"), None, vec![Blocks]),
             (claim("shared"), None, vec![Notes]),
-            (claim("shared"), Some(user("shared", "a")), vec![Notes]),
-            (
-                claim("single"),
-                Some(user("single", "a")),
-                vec![Blocks, Notes],
-            ),
-            (claim("single"), Some(user("single", "b")), vec![Notes]),
-            (claim("single"), Some(user("shared", "a")), vec![Notes]),
-            (claim("pod"), Some(user("pod", "b")), vec![Blocks, Notes]),
+            (claim("shared"), Some(("shared", "a")), vec![Notes]),
+            (claim("single"), Some(("single", "a")), vec![Blocks, Notes]),
+            (claim("single"), Some(("single", "b")), vec![Notes]),
+            (claim("single"), Some(("shared", "a")), vec![Notes]),
+            (claim("pod"), Some(("pod", "b")), vec![Blocks, Notes]),
             (claim("local-a"), None, vec![Blocks]),
             (claim("local-b"), None, vec![Notes]),
             (claim("path"), None, vec![Warns]),
             (claim("waiting"), None, vec![Notes]),
             (claim("unknown"), None, vec![Warns]),
-            ("{name: v, csi: {driver: d}}".into(), None, vec![Warns]),
+            ("{name: v, csi: {driver: d}}".to_owned(), None, vec![Warns]),
         ];
         for (volume, other, expected) in cases {
             let spec: PodSpec = from_yaml(&format!("containers: []\nvolumes: [{volume}]"));
+            let other = other.map(|(claim, node)| user(claim, node));
             let others: Vec<&Pod> = other.iter().collect();
             let journey = Journey {
                 from: Some("a"),

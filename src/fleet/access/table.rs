@@ -1,0 +1,288 @@
+//! The table: verb of `ioc`, and what it asks of the cluster.
+//!
+//! `tests/it/kubernetes` runs verbs as a user who may do exactly what stands here.
+
+use crate::fleet::access::Permission;
+
+/// Something that a verb needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    group: &'static str,
+    resources: &'static [&'static str],
+    verbs: &'static [&'static str],
+    cluster_wide: bool,
+    /// What does not work without it; `None` when nothing does.
+    pub without: Option<&'static str>,
+}
+
+impl Need {
+    const fn new(
+        group: &'static str,
+        resources: &'static [&'static str],
+        verbs: &'static [&'static str],
+    ) -> Self {
+        Self {
+            group,
+            resources,
+            verbs,
+            cluster_wide: false,
+            without: None,
+        }
+    }
+
+    const fn cluster_wide(self) -> Self {
+        Self {
+            cluster_wide: true,
+            ..self
+        }
+    }
+
+    const fn or(self, without: &'static str) -> Self {
+        Self {
+            without: Some(without),
+            ..self
+        }
+    }
+
+    /// Each single permission of it.
+    pub fn permissions(&self) -> Vec<Permission> {
+        let one = |resource: &str, verb: &str| Permission {
+            group: self.group.to_owned(),
+            resource: resource.to_owned(),
+            verb: verb.to_owned(),
+            cluster_wide: self.cluster_wide,
+        };
+        self.resources
+            .iter()
+            .flat_map(|resource| self.verbs.iter().map(move |verb| one(resource, verb)))
+            .collect()
+    }
+}
+
+/// Verbs that reach a cluster, as they are typed.
+pub const VERBS: [&str; 16] = [
+    "ps",
+    "history",
+    "logs",
+    "attach",
+    "exec",
+    "diff",
+    "deploy",
+    "rollback",
+    "start",
+    "stop",
+    "restart",
+    "move",
+    "delete",
+    "node",
+    "check",
+    "beamline init",
+];
+
+/// Helm keeps releases in Secrets.
+const READ_RELEASES: Need = Need::new("", &["secrets"], &["get", "list"]);
+const WRITE_RELEASES: Need = Need::new("", &["secrets"], &["create", "update", "delete"]);
+const READ_PODS: Need = Need::new("", &["pods"], &["get", "list", "watch"]);
+const READ_WORKLOADS: Need = Need::new(
+    "apps",
+    &["statefulsets", "deployments"],
+    &["get", "list", "watch"],
+);
+const READ_EVENTS: Need = Need::new("", &["events"], &["list", "watch"])
+    .or("the reasons that Kubernetes gives (images, ports, volumes) are not shown");
+const READ_LOGS: Need = Need::new("", &["pods/log"], &["get"]);
+const LAST_LINES: Need =
+    READ_LOGS.or("the last lines of an IOC that does not come up are not shown");
+/// What charts of IOC instances consist of. A chart with other kinds needs the same for those.
+const READ_OBJECTS: Need = Need::new(
+    "",
+    &["configmaps", "services", "persistentvolumeclaims"],
+    &["get", "list"],
+);
+const APPLY_OBJECTS: Need = Need::new(
+    "",
+    &["configmaps", "services", "persistentvolumeclaims"],
+    &["create", "patch", "delete"],
+);
+const APPLY_WORKLOADS: Need = Need::new(
+    "apps",
+    &["statefulsets", "deployments"],
+    &["create", "patch", "delete"],
+);
+const SCALE: Need = Need::new("apps", &["statefulsets", "deployments"], &["patch"]);
+const DELETE_PODS: Need = Need::new("", &["pods"], &["delete"]);
+const READ_NODES: Need = Need::new("", &["nodes"], &["get", "list"]).cluster_wide();
+const ALL_PODS: Need = Need::new("", &["pods"], &["list"])
+    .cluster_wide()
+    .or("pods of other namespaces on the node, and the ports that they have, are not seen");
+const ALL_WORKLOADS: Need = Need::new("apps", &["statefulsets", "deployments"], &["list"])
+    .cluster_wide()
+    .or("how pods of other namespaces are held to their node is only guessed");
+const READ_CLAIMS: Need = Need::new("", &["persistentvolumeclaims"], &["list"]);
+const READ_VOLUMES: Need = Need::new("", &["persistentvolumes"], &["list"])
+    .cluster_wide()
+    .or("whether a volume can follow to another node is not known");
+const READ_NODES_IF_ALLOWED: Need =
+    READ_NODES.or("why a node does not take a pod is only known from events");
+// a WebSocket begins with a GET, and newer API servers ask for `create` all the same
+const EXEC: Need = Need::new("", &["pods/exec"], &["get", "create"]);
+const ATTACH: Need = Need::new("", &["pods/attach"], &["get", "create"]);
+
+const LOOK: [Need; 4] = [READ_RELEASES, READ_PODS, READ_WORKLOADS, READ_EVENTS];
+const CHANGE: [Need; 8] = [
+    READ_RELEASES,
+    WRITE_RELEASES,
+    READ_PODS,
+    READ_WORKLOADS,
+    READ_OBJECTS,
+    APPLY_OBJECTS,
+    APPLY_WORKLOADS,
+    READ_EVENTS,
+];
+
+/// What a verb needs; nothing for a word that is no verb of [`VERBS`].
+pub fn needs(verb: &str) -> Vec<Need> {
+    let mut needs: Vec<Need> = match verb {
+        "ps" | "logs" | "diff" | "check" => LOOK.to_vec(),
+        "history" => vec![READ_RELEASES],
+        "attach" | "exec" => vec![READ_RELEASES, READ_PODS, READ_WORKLOADS],
+        "deploy" | "rollback" | "delete" | "move" => CHANGE.to_vec(),
+        "start" | "stop" => vec![
+            READ_RELEASES,
+            WRITE_RELEASES,
+            READ_PODS,
+            READ_WORKLOADS,
+            SCALE,
+            READ_EVENTS,
+        ],
+        "restart" => vec![
+            READ_RELEASES,
+            READ_PODS,
+            READ_WORKLOADS,
+            DELETE_PODS,
+            READ_EVENTS,
+        ],
+        "node" => vec![
+            READ_NODES,
+            READ_PODS,
+            ALL_PODS,
+            ALL_WORKLOADS,
+            READ_CLAIMS,
+            READ_VOLUMES,
+        ],
+        "beamline init" => return beamline(),
+        _ => return Vec::new(),
+    };
+    needs.extend(match verb {
+        "logs" => vec![READ_LOGS],
+        "attach" => vec![ATTACH, EXEC],
+        "exec" => vec![EXEC],
+        "diff" => vec![
+            READ_OBJECTS,
+            // what the cluster would make of it is asked with a dry run of the apply
+            Need::new(
+                "",
+                &["configmaps", "services", "persistentvolumeclaims"],
+                &["create", "patch"],
+            ),
+            Need::new(
+                "apps",
+                &["statefulsets", "deployments"],
+                &["create", "patch"],
+            ),
+        ],
+        "deploy" | "rollback" | "start" => vec![LAST_LINES, READ_NODES_IF_ALLOWED],
+        "restart" => vec![LAST_LINES],
+        "move" => vec![
+            LAST_LINES,
+            DELETE_PODS,
+            READ_NODES,
+            ALL_PODS,
+            READ_CLAIMS,
+            READ_VOLUMES,
+        ],
+        "check" => vec![READ_CLAIMS, READ_NODES, ALL_PODS, READ_VOLUMES],
+        _ => Vec::new(),
+    });
+    needs
+}
+
+/// Making a beamline is for administrators of the cluster.
+fn beamline() -> Vec<Need> {
+    const APPLY: &[&str] = &["get", "create", "patch"];
+    vec![
+        Need::new("", &["namespaces", "nodes"], &["get", "create", "patch"]).cluster_wide(),
+        Need::new(
+            "",
+            &[
+                "serviceaccounts",
+                "resourcequotas",
+                "persistentvolumeclaims",
+            ],
+            APPLY,
+        ),
+        Need::new(
+            "rbac.authorization.k8s.io",
+            &["roles", "rolebindings"],
+            APPLY,
+        ),
+        Need::new(
+            "rbac.authorization.k8s.io",
+            &["clusterroles", "clusterrolebindings"],
+            APPLY,
+        )
+        .cluster_wide(),
+        Need::new(
+            "admissionregistration.k8s.io",
+            &[
+                "validatingadmissionpolicies",
+                "validatingadmissionpolicybindings",
+            ],
+            APPLY,
+        )
+        .cluster_wide(),
+    ]
+}
+
+/// Verbs that the group of a beamline uses in its namespace.
+pub fn of_engineers() -> impl Iterator<Item = &'static str> {
+    VERBS.into_iter().filter(|verb| *verb != "beamline init")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_has_needs_and_no_other_word_has() {
+        for verb in VERBS {
+            assert!(!needs(verb).is_empty(), "{verb}");
+        }
+        for word in ["", "build", "deploys"] {
+            assert!(needs(word).is_empty(), "{word}");
+        }
+    }
+
+    #[test]
+    fn looking_changes_nothing() {
+        for verb in ["ps", "history", "logs", "node", "check"] {
+            for permission in needs(verb).iter().flat_map(Need::permissions) {
+                assert!(
+                    ["get", "list", "watch"].contains(&permission.verb.as_str()),
+                    "{verb}: {permission}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn engineers_do_not_change_the_cluster() {
+        for permission in of_engineers()
+            .flat_map(needs)
+            .flat_map(|need| need.permissions())
+        {
+            let reads = ["get", "list", "watch"].contains(&permission.verb.as_str());
+            assert!(reads || !permission.cluster_wide, "{permission}");
+        }
+    }
+}

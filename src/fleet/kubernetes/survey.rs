@@ -1,0 +1,207 @@
+//! What the cluster has, for [`crate::fleet::placement`]: nodes, pods, pod templates, claims and volumes, as far as this
+//! login may see them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod, PodSpec};
+use kube::Api;
+use kube::api::{ListParams, ObjectList};
+use serde::de::DeserializeOwned;
+
+use crate::fleet::kubernetes::Cluster;
+use crate::fleet::kubernetes::retry::retrying;
+use crate::fleet::placement::volume::Storage;
+use crate::fleet::placement::workload::Owner;
+use crate::ui::error::{CommandError, CommandResult};
+
+/// Objects per answer, so that a large cluster needs no large answer.
+const PAGE: u32 = 500;
+
+/// What was seen.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// Nodes.
+    pub nodes: Vec<Node>,
+    /// Pods.
+    pub pods: Vec<Pod>,
+    /// Pod templates by namespace and owner.
+    pub templates: BTreeMap<(String, Owner), PodSpec>,
+    /// Claims and volumes by namespace.
+    pub storage: BTreeMap<String, Storage>,
+    /// What could not be seen, in words.
+    pub unseen: Vec<String>,
+}
+
+impl Survey {
+    /// Looks at the whole cluster. Nodes are needed; what else this login may not list is told in `unseen`.
+    ///
+    /// # Errors
+    ///
+    /// Nodes that may not be listed, or a cluster that does not answer.
+    pub async fn of(cluster: &Cluster) -> CommandResult<Self> {
+        let nodes: Vec<Node> = all(&cluster.cluster_api())
+            .await
+            .map_err(cluster.failed("list the nodes"))?;
+        let mut survey = Self {
+            nodes,
+            ..Self::default()
+        };
+        let everywhere =
+            |what: &str| format!("{what} of namespaces other than `{}`", cluster.namespace);
+        let (pods, own_only) = wide::<Pod>(cluster, "pods").await?;
+        survey.pods = pods;
+        if own_only {
+            survey.unseen.push(everywhere("pods"));
+        }
+        let (sets, own_only) = wide::<StatefulSet>(cluster, "StatefulSets").await?;
+        if own_only {
+            survey
+                .unseen
+                .push(everywhere("StatefulSets and Deployments"));
+        }
+        for set in sets {
+            let key = (
+                set.metadata.namespace.unwrap_or_default(),
+                Owner::StatefulSet(set.metadata.name.unwrap_or_default()),
+            );
+            if let Some(spec) = set.spec.and_then(|spec| spec.template.spec) {
+                survey.templates.insert(key, spec);
+            }
+        }
+        for deployment in wide::<Deployment>(cluster, "Deployments").await?.0 {
+            let key = (
+                deployment.metadata.namespace.unwrap_or_default(),
+                Owner::Deployment(deployment.metadata.name.unwrap_or_default()),
+            );
+            if let Some(spec) = deployment.spec.and_then(|spec| spec.template.spec) {
+                survey.templates.insert(key, spec);
+            }
+        }
+        survey.claims(cluster).await?;
+        Ok(survey)
+    }
+
+    async fn claims(&mut self, cluster: &Cluster) -> CommandResult<()> {
+        let (claims, own_only) = wide::<PersistentVolumeClaim>(cluster, "claims").await?;
+        if own_only {
+            self.unseen.push(format!(
+                "claims of namespaces other than `{}`",
+                cluster.namespace
+            ));
+        }
+        let volumes: Option<Vec<PersistentVolume>> = if_allowed(all(&cluster.cluster_api()).await)
+            .map_err(cluster.failed("list the volumes"))?;
+        if volumes.is_none() {
+            self.unseen.push("volumes (`persistentvolumes`)".to_owned());
+        }
+        let mut by_name: BTreeMap<String, PersistentVolume> = BTreeMap::new();
+        for volume in volumes.iter().flatten() {
+            by_name.insert(
+                volume.metadata.name.clone().unwrap_or_default(),
+                volume.clone(),
+            );
+        }
+        for claim in claims {
+            let namespace = claim.metadata.namespace.clone().unwrap_or_default();
+            let storage = self.storage.entry(namespace).or_insert_with(|| Storage {
+                volumes_are_known: volumes.is_some(),
+                ..Storage::default()
+            });
+            let bound = claim
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.volume_name.as_ref());
+            if let Some(volume) = bound.and_then(|name| by_name.get(name)) {
+                storage.volumes.insert(
+                    volume.metadata.name.clone().unwrap_or_default(),
+                    volume.clone(),
+                );
+            }
+            storage
+                .claims
+                .insert(claim.metadata.name.clone().unwrap_or_default(), claim);
+        }
+        Ok(())
+    }
+
+    /// The node of that name.
+    ///
+    /// # Errors
+    ///
+    /// Not found, with the nearest name.
+    pub fn node(&self, name: &str) -> CommandResult<&Node> {
+        let names = || {
+            self.nodes
+                .iter()
+                .filter_map(|node| node.metadata.name.as_deref())
+        };
+        self.nodes
+            .iter()
+            .find(|node| node.metadata.name.as_deref() == Some(name))
+            .ok_or_else(|| {
+                let error = CommandError::not_found(format!("the cluster has no node `{name}`"));
+                match crate::diagnostic::nearest(name, names()) {
+                    Some(near) => error.hint(format!("did you mean `{near}`?")),
+                    None => error.hint("`ioc node` lists them"),
+                }
+            })
+    }
+}
+
+/// Objects of all namespaces, or, where that is not allowed, of the own one; tells whether it was the latter.
+async fn wide<K>(cluster: &Cluster, what: &str) -> CommandResult<(Vec<K>, bool)>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
+    K::DynamicType: Default,
+{
+    let everywhere = all(&Api::all(cluster.client.clone())).await;
+    match if_allowed(everywhere).map_err(cluster.failed(format!("list the {what}")))? {
+        Some(objects) => Ok((objects, false)),
+        None => Ok((
+            if_allowed(all(&cluster.api()).await)
+                .map_err(cluster.failed(format!("list the {what} of `{}`", cluster.namespace)))?
+                .unwrap_or_default(),
+            true,
+        )),
+    }
+}
+
+/// `None` for what this login may not do.
+fn if_allowed<T>(result: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// All objects, page by page.
+async fn all<K>(api: &Api<K>) -> Result<Vec<K>, kube::Error>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let mut objects = Vec::new();
+    let mut parameters = ListParams::default().limit(PAGE);
+    loop {
+        let page: ObjectList<K> = match retrying(|| api.list(&parameters)).await {
+            // the pages of a list end after some minutes: begin again
+            Err(kube::Error::Api(status))
+                if status.code == 410 && parameters.continue_token.is_some() =>
+            {
+                objects.clear();
+                parameters = ListParams::default().limit(PAGE);
+                continue;
+            }
+            other => other?,
+        };
+        objects.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters.continue_token = Some(token),
+            None => return Ok(objects),
+        }
+    }
+}
