@@ -94,6 +94,8 @@ pub enum Verb {
     Restart(lifecycle::RestartArgs),
     /// Look at the nodes of a cluster: what runs there, what happens if one fails
     Node(node::NodeArgs),
+    /// List beamlines; make what one needs on a cluster
+    Beamline(beamline::BeamlineVerbArgs),
     /// Ask what the cluster lets you do
     Auth(auth::AuthArgs),
     /// Remove instances and their release history

@@ -2,6 +2,8 @@
 
 pub mod acting;
 pub mod attach;
+pub mod beamline_init;
+pub mod beamline_ls;
 pub mod build;
 pub mod build_shell;
 pub mod can_i;
@@ -35,6 +37,7 @@ use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::auth::AuthVerb;
+use crate::cli::beamline::BeamlineVerb;
 use crate::cli::image::ImageVerb;
 use crate::cli::import::ImportWhat;
 use crate::cli::new::NewWhat;
@@ -162,6 +165,12 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
         Verb::Stop(args) => stop::stop(&args, context).await,
         Verb::Restart(args) => restart::restart(&args, context).await,
         Verb::Node(args) => node::node(&args, context).await,
+        Verb::Beamline(args) => match args.verb {
+            BeamlineVerb::Ls(_args) => beamline_ls::beamline_ls(context),
+            BeamlineVerb::Init(args) => {
+                Box::pin(beamline_init::beamline_init(&args, context)).await
+            }
+        },
         Verb::Auth(args) => match args.what {
             AuthVerb::CanI(args) => can_i::can_i(&args, context).await,
         },

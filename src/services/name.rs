@@ -36,6 +36,16 @@ pub fn problem_of_location(location: &str) -> Option<&'static str> {
     }
 }
 
+/// Why a text cannot be the name of an object of a cluster, such as a node or a storage class; `None` when it can. It
+/// is a DNS subdomain (RFC 1123).
+pub fn problem_of_object(name: &str) -> Option<String> {
+    const LONGEST: usize = 253;
+    if name.len() > LONGEST {
+        return Some(format!("a name has at most {LONGEST} characters"));
+    }
+    name.split('.').find_map(|part| problem_of_label(part, 63))
+}
+
 fn problem_of_label(name: &str, longest: usize) -> Option<String> {
     let allowed = |character: &char| {
         character.is_ascii_lowercase() || character.is_ascii_digit() || *character == '-'
@@ -63,6 +73,16 @@ fn problem_of_label(name: &str, longest: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_objects() {
+        for good in ["node-1", "node-1.site.example", "4"] {
+            assert_eq!(problem_of_object(good), None, "{good}");
+        }
+        for bad in ["", "a..b", ".a", "a.", "A", "a'b", "a b", &"a.".repeat(127)] {
+            assert!(problem_of_object(bad).is_some(), "{bad}");
+        }
+    }
 
     #[test]
     fn names_of_instances() {

@@ -118,7 +118,8 @@ const ALL_PODS: Need = Need::new("", &["pods"], &["list"])
 const ALL_WORKLOADS: Need = Need::new("apps", &["statefulsets", "deployments"], &["list"])
     .cluster_wide()
     .or("how pods of other namespaces are held to their node is only guessed");
-const READ_CLAIMS: Need = Need::new("", &["persistentvolumeclaims"], &["list"]);
+const READ_CLAIMS: Need = Need::new("", &["persistentvolumeclaims"], &["list"])
+    .or("what volumes hold pods to their node is not known");
 const READ_VOLUMES: Need = Need::new("", &["persistentvolumes"], &["list"])
     .cluster_wide()
     .or("whether a volume can follow to another node is not known");

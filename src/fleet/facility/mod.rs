@@ -51,17 +51,17 @@ pub fn file(facts: &Facts) -> Result<String, minijinja::Error> {
     environment.render_str(
         include_str!("beamline.yaml"),
         context! {
-            name => facts.name,
-            namespace => facts.namespace,
+            name => &facts.name,
+            namespace => &facts.namespace,
             uid => facts.ids.map(|(uid, _)| uid),
             gid => facts.ids.map(|(_, gid)| gid),
             // names of groups are the site's own and may have any character
             group_quoted => serde_json::Value::from(facts.group.as_str()).to_string(),
-            nodes => facts.nodes,
+            nodes => &facts.nodes,
             node_list => node_list.join(", "),
-            storage_class => facts.storage_class,
-            access_mode => facts.access_mode,
-            claim_size => facts.claim_size,
+            storage_class => &facts.storage_class,
+            access_mode => &facts.access_mode,
+            claim_size => &facts.claim_size,
             pods => facts.pods,
             claims => facts.pods.saturating_mul(2).saturating_add(10),
             role_rules => lines(&rules(narrow)),

@@ -8,6 +8,7 @@
 pub mod cluster;
 mod credentials;
 pub mod error;
+pub mod facility;
 mod kubeconfig;
 pub mod permissions;
 pub mod retry;

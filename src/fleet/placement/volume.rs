@@ -244,7 +244,7 @@ fn used_elsewhere(name: &str, modes: &[String], journey: &Journey<'_>) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::placement::Weight::{self, Blocks, Notes, Warns};
+    use crate::fleet::placement::Weight::{Blocks, Notes, Warns};
     use crate::fleet::placement::testing::{from_yaml, weights};
 
     fn storage() -> Storage {

@@ -37,6 +37,10 @@ pub struct NewBeamline {
     pub location: String,
     /// User and group number that its IOCs run as; those of the images when there is none.
     pub uid: Option<u32>,
+    /// Group number, when it is not the user number.
+    pub gid: Option<u32>,
+    /// Whether it is on a cluster: IOCs then use the network of their node, and run on nodes of the beamline.
+    pub on_cluster: bool,
 }
 
 /// Facts about a new instance.
@@ -73,7 +77,7 @@ pub const SHARED_CHART: [&str; 3] = ["Chart.yaml", "templates", "charts"];
 /// A defect of the templates in the binary.
 pub fn beamline(new: &NewBeamline) -> Result<Vec<NewFile>, minijinja::Error> {
     let library_version = library::chart_version(library::IOC_INSTANCE).unwrap_or_default();
-    let facts = context! { beamline => new.name.clone(), location => new.location.clone(), uid => new.uid, library_version };
+    let facts = context! { beamline => new.name.clone(), location => new.location.clone(), uid => new.uid, gid => new.gid.or(new.uid), on_cluster => new.on_cluster, library_version };
     let render = |template| render(template, &facts);
     let mut files = vec![
         file("README.md", render(include_str!("files/README.md"))?),
@@ -184,6 +188,8 @@ mod tests {
             name: "t01".to_owned(),
             location: "t01".to_owned(),
             uid: Some(37001),
+            gid: None,
+            on_cluster: false,
         };
         for file in beamline(&new).unwrap() {
             let shipped = fs_err::read_to_string(folder.join(&file.path)).unwrap();
