@@ -7,6 +7,7 @@ use crate::cli::render::BeamlineArgs;
 
 /// Arguments of `ioc auth`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  ioc auth can-i deploy -n bl01t")]
 pub struct AuthArgs {
     /// What to look at.
     #[command(subcommand)]

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 /// Arguments of `ioc beamline`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  ioc beamline ls\n  ioc beamline init bl01t --uid 37001")]
 pub struct BeamlineVerbArgs {
     /// What to do.
     #[command(subcommand)]

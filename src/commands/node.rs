@@ -1,78 +1,16 @@
 //! `ioc node`: what runs on a node, and what happens when it fails.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, Pod};
-use serde::Serialize;
 
 use crate::cli::node::NodeArgs;
 use crate::commands::{Context, Outcome, target};
+use crate::fleet::kubernetes::node_page::{Condition, Page, Row, Runs, page, row};
+use crate::fleet::kubernetes::placement::node::{HOSTNAME, Readiness};
+use crate::fleet::kubernetes::placement::outage::{self, Ends, Fate, Progress};
+use crate::fleet::kubernetes::placement::resource;
 use crate::fleet::kubernetes::survey::Survey;
-use crate::fleet::placement::node::{self, HOSTNAME, Readiness};
-use crate::fleet::placement::outage::{self, Ends, Fate, Progress};
-use crate::fleet::placement::port::HostPort;
-use crate::fleet::placement::{check, resource, scheduling, workload};
 use crate::ui::error::CommandResult;
 use crate::ui::table::Table;
-
-/// A node on one line.
-#[derive(Debug, Serialize)]
-struct Row {
-    node: String,
-    state: Readiness,
-    since: Option<Timestamp>,
-    cordoned: bool,
-    address: Option<String>,
-    beamline: Option<String>,
-    taints: Vec<String>,
-    iocs: usize,
-    pods: usize,
-    requested: resource::Requests,
-    allocatable_cpu_milli: Option<u64>,
-    allocatable_memory: Option<u64>,
-    allocatable_pods: Option<u64>,
-}
-
-/// A node on one page.
-#[derive(Debug, Serialize)]
-struct Page {
-    #[serde(flatten)]
-    row: Row,
-    labels: std::collections::BTreeMap<String, String>,
-    conditions: Vec<Condition>,
-    images: Vec<Image>,
-    runs: Vec<Runs>,
-    if_it_fails: Vec<Fate>,
-    not_seen: Vec<String>,
-}
-
-/// What is not well, and what the node itself says to it.
-#[derive(Debug, Serialize)]
-struct Condition {
-    kind: String,
-    status: String,
-    reason: String,
-    message: String,
-}
-
-/// An image that the node has.
-#[derive(Debug, Serialize)]
-struct Image {
-    names: Vec<String>,
-    bytes: Option<i64>,
-}
-
-/// A pod of the node.
-#[derive(Debug, Serialize)]
-struct Runs {
-    namespace: String,
-    pod: String,
-    instance: Option<String>,
-    owner: workload::Owner,
-    state: String,
-    restarts: i32,
-    host_network: bool,
-    ports: Vec<HostPort>,
-}
 
 /// Shows nodes.
 ///
@@ -107,125 +45,6 @@ pub(crate) async fn node(args: &NodeArgs, context: &Context) -> CommandResult<Ou
         }
     }
     Ok(Outcome::Success)
-}
-
-fn row(node: &Node, pods: &[Pod]) -> Row {
-    let name = node::name(node);
-    let here: Vec<&Pod> = on(name, pods).collect();
-    let (cpu, memory, most) = resource::allocatable(node);
-    Row {
-        node: name.to_owned(),
-        state: node::readiness(node),
-        since: node::since(node),
-        cordoned: node::is_cordoned(node),
-        address: node::address(node).map(str::to_owned),
-        beamline: node::label(node, "beamline").map(str::to_owned),
-        taints: node
-            .spec
-            .iter()
-            .flat_map(|spec| spec.taints.iter().flatten())
-            .map(scheduling::taint_text)
-            .collect(),
-        iocs: here
-            .iter()
-            .filter(|pod| workload::instance(pod).is_some())
-            .count(),
-        pods: here.len(),
-        requested: resource::taken(here.iter().copied()),
-        allocatable_cpu_milli: cpu,
-        allocatable_memory: memory,
-        allocatable_pods: most,
-    }
-}
-
-/// Pods that are on a node and have not ended.
-fn on<'a>(node: &'a str, pods: &'a [Pod]) -> impl Iterator<Item = &'a Pod> {
-    pods.iter()
-        .filter(move |pod| check::node_of(pod) == Some(node) && resource::is_live(pod))
-}
-
-fn page(node: &Node, survey: &Survey) -> Page {
-    let name = node::name(node);
-    let cluster = outage::Cluster {
-        nodes: &survey.nodes,
-        pods: &survey.pods,
-        templates: &survey.templates,
-        storage: &survey.storage,
-    };
-    let status = node.status.as_ref();
-    let mut runs: Vec<Runs> = on(name, &survey.pods).map(runs).collect();
-    runs.sort_by(|one, other| {
-        (one.instance.is_none(), &one.namespace, &one.pod).cmp(&(
-            other.instance.is_none(),
-            &other.namespace,
-            &other.pod,
-        ))
-    });
-    Page {
-        row: row(node, &survey.pods),
-        labels: node.metadata.labels.clone().unwrap_or_default(),
-        conditions: status
-            .iter()
-            .flat_map(|status| status.conditions.iter().flatten())
-            .map(|one| Condition {
-                kind: one.type_.clone(),
-                status: one.status.clone(),
-                reason: one.reason.clone().unwrap_or_default(),
-                message: one.message.clone().unwrap_or_default(),
-            })
-            .collect(),
-        images: status
-            .iter()
-            .flat_map(|status| status.images.iter().flatten())
-            .map(|image| Image {
-                names: image.names.clone().unwrap_or_default(),
-                bytes: image.size_bytes,
-            })
-            .collect(),
-        runs,
-        if_it_fails: outage::fates(node, &cluster),
-        not_seen: survey.unseen.clone(),
-    }
-}
-
-fn runs(pod: &Pod) -> Runs {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let containers = pod
-        .status
-        .iter()
-        .flat_map(|status| status.container_statuses.iter().flatten());
-    Runs {
-        namespace: text(&pod.metadata.namespace),
-        pod: text(&pod.metadata.name),
-        instance: workload::instance(pod),
-        owner: workload::owner(pod),
-        state: state(pod),
-        restarts: containers.map(|one| one.restart_count).sum(),
-        host_network: pod
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.host_network)
-            .unwrap_or(false),
-        ports: check::ports(pod),
-    }
-}
-
-/// What its containers wait for, else its phase.
-fn state(pod: &Pod) -> String {
-    if pod.metadata.deletion_timestamp.is_some() {
-        return "terminating".to_owned();
-    }
-    let status = pod.status.as_ref();
-    let waits = status
-        .iter()
-        .flat_map(|status| status.container_statuses.iter().flatten())
-        .find_map(|one| one.state.as_ref()?.waiting.as_ref()?.reason.clone());
-    waits.unwrap_or_else(|| {
-        status
-            .and_then(|status| status.phase.clone())
-            .unwrap_or_default()
-            .to_lowercase()
-    })
 }
 
 fn when(since: Option<Timestamp>) -> String {
@@ -452,10 +271,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::fleet::placement::testing::from_yaml;
+    use crate::fleet::kubernetes::placement::testing::from_yaml;
 
     fn survey(ready: &str) -> Survey {
-        let node = |name: &str, ready: &str| -> Node {
+        let node = |name: &str, ready: &str| {
             from_yaml(&format!(
                 "metadata: {{name: {name}, labels: {{beamline: t01, kubernetes.io/hostname: {name}}}}}\n\
                  spec: {{taints: [{{key: nodetype, value: t01, effect: NoSchedule}}]}}\n\
@@ -464,7 +283,7 @@ mod tests {
                  images: [{{names: ['localhost/a:1'], sizeBytes: 82000000}}]}}\n"
             ))
         };
-        let pod: Pod = from_yaml(
+        let pod = from_yaml(
             "metadata: {namespace: t01, name: t01-ea-ioc-01-0, labels: {ioc: 'true'}, ownerReferences: [{apiVersion: apps/v1, uid: u, kind: StatefulSet, name: t01-ea-ioc-01, controller: true}]}\n\
              spec: {nodeName: bl-1, hostNetwork: true, tolerations: [{operator: Exists, tolerationSeconds: 300}], containers: [{name: t01-ea-ioc-01, image: 'localhost/a:1', resources: {requests: {cpu: 100m, memory: 64Mi}}}]}\n\
              status: {phase: Running, containerStatuses: [{name: t01-ea-ioc-01, ready: true, restartCount: 2, image: a, imageID: a}]}\n",

@@ -13,7 +13,6 @@ pub mod local;
 pub mod logs;
 pub mod manifest;
 pub mod overview;
-pub mod placement;
 pub mod plan;
 pub mod progress;
 pub mod release;

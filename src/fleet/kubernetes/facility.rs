@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 use crate::fleet::facility::{LABEL, TAINT};
 use crate::fleet::kubernetes::Cluster;
+use crate::fleet::kubernetes::placement::scheduling::taint_text;
 use crate::fleet::kubernetes::retry::retrying;
 use crate::fleet::manifest::Resource;
-use crate::fleet::placement::scheduling::taint_text;
 use crate::fleet::plan::{Change, Nature, changes};
 use crate::fleet::progress::Progress;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
@@ -338,7 +338,7 @@ async fn mark(cluster: &Cluster, name: &str, beamline: &str) -> CommandResult<()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::placement::testing::from_yaml;
+    use crate::fleet::kubernetes::placement::testing::from_yaml;
 
     #[test]
     fn a_node_gets_what_it_lacks_and_keeps_the_taints_of_others() {

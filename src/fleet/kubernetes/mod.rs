@@ -10,7 +10,9 @@ mod credentials;
 pub mod error;
 pub mod facility;
 mod kubeconfig;
+pub mod node_page;
 pub mod permissions;
+pub mod placement;
 pub mod retry;
 pub mod survey;
 

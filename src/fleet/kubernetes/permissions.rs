@@ -157,7 +157,7 @@ fn of(binding: RoleBinding, who: &Identity) -> Option<Binding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::placement::testing::from_yaml;
+    use crate::fleet::kubernetes::placement::testing::from_yaml;
 
     #[test]
     fn a_binding_is_for_a_user_a_group_or_an_account() {

@@ -1,4 +1,4 @@
-//! What the cluster has, for [`crate::fleet::placement`]: nodes, pods, pod templates, claims and volumes, as far as this
+//! What the cluster has, for [`crate::fleet::kubernetes::placement`]: nodes, pods, pod templates, claims and volumes, as far as this
 //! login may see them.
 
 use std::collections::BTreeMap;
@@ -10,9 +10,9 @@ use kube::api::{ListParams, ObjectList};
 use serde::de::DeserializeOwned;
 
 use crate::fleet::kubernetes::Cluster;
+use crate::fleet::kubernetes::placement::volume::Storage;
+use crate::fleet::kubernetes::placement::workload::Owner;
 use crate::fleet::kubernetes::retry::retrying;
-use crate::fleet::placement::volume::Storage;
-use crate::fleet::placement::workload::Owner;
 use crate::ui::error::{CommandError, CommandResult};
 
 /// Objects per answer, so that a large cluster needs no large answer.

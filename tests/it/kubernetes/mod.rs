@@ -6,4 +6,5 @@
 
 mod bed;
 mod cluster;
+mod facility;
 mod site;

@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::diagnostic::Diagnostic;
+use crate::fleet::kubernetes::placement::node::{self, HOSTNAME};
+use crate::fleet::kubernetes::placement::workload;
 use crate::fleet::manifest::{self, ResourceId};
-use crate::fleet::placement::node::{self, HOSTNAME};
-use crate::fleet::placement::workload;
 
 /// How manifests hold an instance to a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -195,7 +195,7 @@ pub fn values(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::placement::testing::from_yaml;
+    use crate::fleet::kubernetes::placement::testing::from_yaml;
 
     fn node() -> Node {
         from_yaml("metadata: {name: bl-2, labels: {kubernetes.io/hostname: bl-2.site}}")

@@ -10,7 +10,7 @@ use std::fmt;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use serde::Serialize;
 
-use crate::fleet::placement::{About, Finding};
+use crate::fleet::kubernetes::placement::{About, Finding};
 
 /// One port that a pod takes on its node.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -237,8 +237,8 @@ fn shared(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::placement::Weight::{self, Blocks, Notes, Warns};
-    use crate::fleet::placement::testing::{from_yaml, weights};
+    use crate::fleet::kubernetes::placement::Weight::{self, Blocks, Notes, Warns};
+    use crate::fleet::kubernetes::placement::testing::{from_yaml, weights};
 
     fn ports(text: &str, is_ioc: bool) -> Vec<HostPort> {
         let spec: PodSpec = from_yaml(text);

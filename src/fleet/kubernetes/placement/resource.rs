@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Node, Pod, PodSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use crate::fleet::placement::{About, Finding, node};
+use crate::fleet::kubernetes::placement::{About, Finding, node};
 use crate::fleet::workload::quantity;
 
 /// Requests in thousandths of a CPU and in bytes.
@@ -145,7 +145,7 @@ pub fn mebibytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::placement::testing::from_yaml;
+    use crate::fleet::kubernetes::placement::testing::from_yaml;
 
     #[test]
     fn what_does_not_fit_is_told_with_what_is_left() {

@@ -171,8 +171,8 @@ pub fn belongs(pod: &Pod, id: &ResourceId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::kubernetes::placement::testing::from_yaml;
     use crate::fleet::manifest;
-    use crate::fleet::placement::testing::from_yaml;
 
     #[test]
     fn all_generations_of_labels_mark_an_ioc() {

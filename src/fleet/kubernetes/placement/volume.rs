@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{
     HostPathVolumeSource, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodSpec, Volume,
 };
 
-use crate::fleet::placement::{About, Finding, node, scheduling};
+use crate::fleet::kubernetes::placement::{About, Finding, node, scheduling};
 
 /// Claims of the namespace and the volumes that they are bound to, by name.
 #[derive(Debug, Clone, Default)]
@@ -244,8 +244,8 @@ fn used_elsewhere(name: &str, modes: &[String], journey: &Journey<'_>) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::placement::Weight::{Blocks, Notes, Warns};
-    use crate::fleet::placement::testing::{from_yaml, weights};
+    use crate::fleet::kubernetes::placement::Weight::{Blocks, Notes, Warns};
+    use crate::fleet::kubernetes::placement::testing::{from_yaml, weights};
 
     fn storage() -> Storage {
         let claim = |name: &str, mode: &str, volume: &str| -> (String, PersistentVolumeClaim) {

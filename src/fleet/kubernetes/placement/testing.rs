@@ -1,6 +1,6 @@
 //! What the tests of this module share.
 
-use crate::fleet::placement::{Finding, Weight};
+use crate::fleet::kubernetes::placement::{Finding, Weight};
 
 /// An object as a test writes it.
 pub(crate) fn from_yaml<T: serde::de::DeserializeOwned>(text: &str) -> T {

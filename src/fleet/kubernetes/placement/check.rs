@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::core::v1::{Node, Pod, PodSpec};
 
-use crate::fleet::placement::volume::{Journey, Storage};
-use crate::fleet::placement::{
+use crate::fleet::kubernetes::placement::volume::{Journey, Storage};
+use crate::fleet::kubernetes::placement::{
     Finding, Weight, image, node, port, resource, scheduling, volume, workload,
 };
 
@@ -96,8 +96,8 @@ pub fn is_possible(findings: &[Finding]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::placement::Weight::{Blocks, Notes};
-    use crate::fleet::placement::testing::{from_yaml, weights};
+    use crate::fleet::kubernetes::placement::Weight::{Blocks, Notes};
+    use crate::fleet::kubernetes::placement::testing::{from_yaml, weights};
 
     #[test]
     fn its_own_pod_is_not_in_its_way_and_the_heaviest_comes_first() {

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{Container, Node, PodSpec};
 
-use crate::fleet::placement::{About, Finding, node};
+use crate::fleet::kubernetes::placement::{About, Finding, node};
 
 /// The kubelet tells of so many images at most, so a node with this many may have others too.
 const MOST_REPORTED: usize = 50;
@@ -135,8 +135,8 @@ pub fn findings(spec: &PodSpec, node: &Node) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::placement::Weight::{Blocks, Notes};
-    use crate::fleet::placement::testing::{from_yaml, weights};
+    use crate::fleet::kubernetes::placement::Weight::{Blocks, Notes};
+    use crate::fleet::kubernetes::placement::testing::{from_yaml, weights};
 
     #[test]
     fn references_in_full() {

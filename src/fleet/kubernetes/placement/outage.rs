@@ -12,11 +12,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod, PodSpec, Taint};
 use serde::Serialize;
 
-use crate::fleet::placement::check::{self, Around};
-use crate::fleet::placement::node::{self, Readiness};
-use crate::fleet::placement::volume::Storage;
-use crate::fleet::placement::workload::{self, Owner};
-use crate::fleet::placement::{pin, scheduling};
+use crate::fleet::kubernetes::placement::check::{self, Around};
+use crate::fleet::kubernetes::placement::node::{self, Readiness};
+use crate::fleet::kubernetes::placement::volume::Storage;
+use crate::fleet::kubernetes::placement::workload::{self, Owner};
+use crate::fleet::kubernetes::placement::{pin, scheduling};
 
 /// Until a silent node is given up, in seconds: the usual `node-monitor-grace-period` of the controller manager. A site
 /// may have set another.
@@ -366,7 +366,7 @@ fn list(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::placement::testing::from_yaml;
+    use crate::fleet::kubernetes::placement::testing::from_yaml;
 
     fn node(name: &str, ready: &str) -> Node {
         from_yaml(&format!(

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{
     Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodSpec, Taint, Toleration,
 };
 
-use crate::fleet::placement::{About, Finding, node};
+use crate::fleet::kubernetes::placement::{About, Finding, node};
 
 type Labels = BTreeMap<String, String>;
 
@@ -238,8 +238,8 @@ pub fn is_for(toleration: &Toleration, taint: &Taint) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::placement::Weight::{Blocks, Warns};
-    use crate::fleet::placement::testing::{from_yaml, weights};
+    use crate::fleet::kubernetes::placement::Weight::{Blocks, Warns};
+    use crate::fleet::kubernetes::placement::testing::{from_yaml, weights};
 
     fn node() -> Node {
         from_yaml(

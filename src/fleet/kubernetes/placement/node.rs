@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, NodeCondition};
 
-use crate::fleet::placement::{About, Finding};
+use crate::fleet::kubernetes::placement::{About, Finding};
 
 /// Label by which a node is known.
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -123,8 +123,8 @@ pub fn findings(node: &Node, bypasses_scheduler: bool) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::placement::Weight;
-    use crate::fleet::placement::testing::{from_yaml, weights};
+    use crate::fleet::kubernetes::placement::Weight;
+    use crate::fleet::kubernetes::placement::testing::{from_yaml, weights};
 
     #[test]
     fn only_a_node_that_reports_ready_takes_pods() {

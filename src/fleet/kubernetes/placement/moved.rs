@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::fleet::kubernetes::placement::node::HOSTNAME;
+use crate::fleet::kubernetes::placement::workload;
 use crate::fleet::manifest;
-use crate::fleet::placement::node::HOSTNAME;
-use crate::fleet::placement::workload;
 use crate::fleet::release::record::{self, Record, annotate};
 
 /// Annotation of the chart: the move that made this revision or one before it.
