@@ -8,6 +8,7 @@
 //! values and return values; what they have to tell goes through [`diagnostic::Diagnostic`], an error, or a
 //! progress trait that the caller implements.
 
+pub mod charts;
 pub mod check;
 pub mod cli;
 pub mod commands;
@@ -16,6 +17,7 @@ pub mod engine;
 pub mod fleet;
 pub mod image;
 pub mod project;
+pub mod registry;
 pub mod services;
 pub mod settings;
 pub mod source;

@@ -31,6 +31,9 @@ pub struct ProjectFile {
     /// The container engine.
     #[serde(default)]
     pub engine: EngineTable,
+    /// Registries of charts and images.
+    #[serde(default)]
+    pub registry: RegistryTable,
     /// Where Channel Access searches go.
     #[serde(default)]
     pub channel_access: ChannelAccessTable,
@@ -87,6 +90,15 @@ pub struct Mirror {
 pub struct EngineTable {
     /// URL of the engine, `unix:///path` or `tcp://host:port`.
     pub host: Option<String>,
+}
+
+/// `[registry]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RegistryTable {
+    /// Registries, as `host` or `host:port`, that are reached without TLS.
+    #[serde(default)]
+    pub plain_http: Vec<String>,
 }
 
 /// `[channel-access]`

@@ -18,6 +18,8 @@ pub struct Settings {
     pub images: ImageSettings,
     /// How sources are fetched.
     pub fetch: FetchSettings,
+    /// How registries are reached.
+    pub registry: RegistrySettings,
     /// Which container engine was asked for; `None` looks at the usual sockets.
     pub engine: Option<String>,
     /// Beamlines by name.
@@ -71,6 +73,19 @@ pub struct FetchSettings {
     pub debian_mirror: Option<String>,
     /// Never use the network.
     pub offline: bool,
+}
+
+/// How registries are reached.
+#[derive(Debug, Clone, Default)]
+pub struct RegistrySettings {
+    /// Registries, as `host` or `host:port`, that are reached without TLS.
+    pub plain_http: Vec<String>,
+    /// Files in which Helm keeps logins.
+    pub helm_logins: Vec<PathBuf>,
+    /// Files in which Docker and Podman keep logins, first match wins.
+    pub engine_logins: Vec<PathBuf>,
+    /// File in which Helm keeps the names of chart repositories.
+    pub helm_repositories: Option<PathBuf>,
 }
 
 /// A beamline of the project.
@@ -211,6 +226,7 @@ impl Layers<'_> {
         let cache = self.folder("IOC_CACHE_DIR", "XDG_CACHE_HOME", ".cache")?;
         let state = self.folder("IOC_STATE_DIR", "XDG_STATE_HOME", ".local/state")?;
         let fetch = self.fetch();
+        let registry = self.registry();
         let engine = global
             .engine
             .clone()
@@ -258,6 +274,7 @@ impl Layers<'_> {
             project,
             images,
             fetch,
+            registry,
             engine,
             beamlines,
             channel_access,
@@ -308,6 +325,43 @@ impl Layers<'_> {
                 .map(|value| value != "0" && value != "false")
                 .or_else(|| self.either(|file| file.fetch.offline))
                 .unwrap_or(false),
+        }
+    }
+
+    /// Where Helm, Docker and Podman keep logins: their own variables, then their usual places.
+    fn registry(&self) -> RegistrySettings {
+        let file = |name: &str| self.variable(name).map(PathBuf::from);
+        let helm = file("HELM_CONFIG_HOME").or_else(|| {
+            Some(base_folder(self.environment, "XDG_CONFIG_HOME", ".config")?.join("helm"))
+        });
+        let below_helm = |path: &str| helm.as_ref().map(|folder| folder.join(path));
+        let docker = file("DOCKER_CONFIG")
+            .or_else(|| Some(self.variable("HOME").map(PathBuf::from)?.join(".docker")))
+            .map(|folder| folder.join("config.json"));
+        let podman = match file("REGISTRY_AUTH_FILE") {
+            Some(named) => vec![named],
+            None => [
+                file("XDG_RUNTIME_DIR"),
+                base_folder(self.environment, "XDG_CONFIG_HOME", ".config"),
+            ]
+            .into_iter()
+            .flatten()
+            .map(|folder| folder.join("containers/auth.json"))
+            .collect(),
+        };
+        RegistrySettings {
+            plain_http: [
+                &self.project.registry.plain_http[..],
+                &self.user.registry.plain_http[..],
+            ]
+            .concat(),
+            helm_logins: file("HELM_REGISTRY_CONFIG")
+                .or_else(|| below_helm("registry/config.json"))
+                .into_iter()
+                .collect(),
+            engine_logins: docker.into_iter().chain(podman).collect(),
+            helm_repositories: file("HELM_REPOSITORY_CONFIG")
+                .or_else(|| below_helm("repositories.yaml")),
         }
     }
 

@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod beamline;
 pub mod build;
+pub mod chart;
 pub mod check;
 pub mod cluster;
 pub mod complete;
@@ -64,6 +65,8 @@ pub enum Verb {
     Build(build::BuildArgs),
     /// Look at images: list, graph, show; make a base image
     Image(image::ImageArgs),
+    /// Lint, package, push, pull and look at charts, as helm does
+    Chart(chart::ChartArgs),
     /// Read definitions that other tools wrote
     Import(import::ImportArgs),
     /// Find mistakes in a services repository before deploying

@@ -7,6 +7,7 @@ pub mod beamline_ls;
 pub mod build;
 pub mod build_shell;
 pub mod can_i;
+pub mod chart;
 pub mod check;
 pub mod completion;
 pub mod delete;
@@ -151,6 +152,7 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
         Verb::Import(args) => match args.what {
             ImportWhat::Recipe(args) => import_recipe::import_recipe(&args, context),
         },
+        Verb::Chart(args) => chart::chart(args, context).await,
         Verb::Check(args) => check::check(&args, context).await,
         Verb::Render(args) => render::render(&args, context),
         Verb::Diff(args) => diff::diff(&args, context).await,

@@ -172,7 +172,7 @@ impl<'a> Downloader<'a> {
     /// Says which of the things that stand between us and the file is in the way.
     fn diagnose(&self, address: &Address, error: &reqwest::Error) -> SourceError {
         let url = address.to_string();
-        let tls = is_tls(error);
+        let tls = tls_cause(error).is_some();
         let by_proxy = self.context.proxy.is_some()
             && !bypasses_proxy(&address.url, self.context.no_proxy.as_deref());
         let (connect, other) = (
@@ -197,7 +197,7 @@ impl<'a> Downloader<'a> {
 }
 
 /// A client that trusts the machine's and the site's certificates and uses the site's proxy.
-fn build_client(context: &FetchContext) -> Result<reqwest::Client, SourceError> {
+pub(crate) fn build_client(context: &FetchContext) -> Result<reqwest::Client, SourceError> {
     let certificates = match &context.ca_bundle {
         Some(path) => site_certificates(path)?,
         None => Vec::new(),
@@ -258,7 +258,7 @@ fn builder(context: &FetchContext) -> Result<reqwest::ClientBuilder, SourceError
 }
 
 /// The error that says what happened; those around it only say that something did.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(below) = innermost.source() {
         innermost = below;
@@ -266,22 +266,24 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     innermost.to_string()
 }
 
-/// Whether the TLS library is among the causes; some of them hide inside I/O errors.
-fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+/// The error of the TLS library among the causes; some of them hide inside I/O errors.
+pub(crate) fn tls_cause<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> Option<&'e rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<rustls::Error>() {
-            return true;
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
         }
         let inside = error
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref);
-        if inside.is_some_and(|inside| is_tls(inside)) {
-            return true;
+        if let Some(found) = inside.and_then(|inside| tls_cause(inside)) {
+            return Some(found);
         }
         next = error.source();
     }
-    false
+    None
 }
 
 /// Whether a `NO_PROXY` list names the host of a URL, itself or a domain above it.

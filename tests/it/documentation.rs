@@ -24,6 +24,7 @@ fn every_key_of_the_project_file_is_documented() {
         "images",
         "fetch",
         "engine",
+        "registry",
         "channel-access",
         "beamline.x",
         "mirror",

@@ -42,7 +42,7 @@ pub mod yaml;
 pub use self::capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
 pub use self::chart::{
     Chart, ChartCache, ChartError, Dependency, File, ImportValue, Link, LinkPolicy, LoadLimits,
-    LoadOptions, Lock, Maintainer, Metadata, Package,
+    LoadOptions, Lock, Maintainer, Metadata, Package, archive_files, chart_yaml,
 };
 pub use self::engine::{
     Hook, HookEvent, Manifest, Release, ReleaseOptions, RenderError, RenderOptions, Rendered,
@@ -51,5 +51,6 @@ pub use self::engine::{
 pub use self::functions::{supported_functions, unsupported_functions};
 pub use self::limits::Limits;
 pub use self::schema::SchemaViolation;
+pub use self::semantic_version::{is_exact_version, newest_matching};
 pub use self::template::error::Location;
 pub use self::values::{SetError, Values, ValuesError};

@@ -367,6 +367,32 @@ pub(crate) fn is_compatible(constraint: &str, version: &str) -> bool {
     }
 }
 
+/// Whether a text is one complete version in the strict sense of `SemVer`, not a range.
+pub fn is_exact_version(text: &str) -> bool {
+    Version::parse(text).is_ok_and(|version| version.to_string() == text)
+}
+
+/// The newest of several versions that a range allows; those that cannot be read are left out.
+///
+/// An empty range allows every release.
+///
+/// # Errors
+/// When the range cannot be read: what Helm says then.
+pub fn newest_matching<'v>(
+    range: &str,
+    versions: impl IntoIterator<Item = &'v str>,
+) -> Result<Option<&'v str>, String> {
+    let range = if range.trim().is_empty() { "*" } else { range };
+    let constraint = Constraint::parse(range).map_err(|error| error.to_string())?;
+    let allowed = versions
+        .into_iter()
+        .filter_map(|text| Some((Version::parse(text).ok()?, text)))
+        .filter(|(version, _)| constraint.allows(version));
+    Ok(allowed
+        .max_by(|(one, _), (other, _)| one.compare(other))
+        .map(|(_, text)| text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,5 +423,28 @@ mod tests {
                 "{constraint} {version}"
             );
         }
+    }
+
+    #[test]
+    fn the_newest_that_fits_is_chosen() {
+        let versions = ["1.0.0", "1.2.0-rc.1", "junk", "1.1.0", "0.9.0"];
+        for (range, expected) in [
+            ("", Some("1.1.0")),
+            ("~1.0", Some("1.0.0")),
+            (">0.0.0-0", Some("1.2.0-rc.1")),
+            ("^2", None),
+        ] {
+            assert_eq!(
+                newest_matching(range, versions).unwrap(),
+                expected,
+                "{range}"
+            );
+        }
+        assert!(newest_matching("one", versions).is_err());
+        assert!(
+            is_exact_version("1.0.0-rc.1+b")
+                && !is_exact_version("1.0")
+                && !is_exact_version("v1.0.0")
+        );
     }
 }

@@ -24,7 +24,7 @@ pub use self::error::ChartError;
 pub(crate) use self::error::conversion;
 pub use self::load::{LinkPolicy, LoadLimits, LoadOptions};
 pub use self::metadata::{Dependency, ImportValue, Lock, Maintainer, Metadata};
-pub use self::package::Package;
+pub use self::package::{Package, chart_yaml};
 pub(crate) use self::typed::text_of as typed_text;
 use crate::schema::Schema;
 use crate::template::ast::ParsedTemplate;
@@ -119,6 +119,11 @@ impl Chart {
         self.schema.as_ref().map(|schema| schema.text())
     }
 
+    /// The text of `values.yaml` as it is.
+    pub fn values_text(&self) -> Option<&[u8]> {
+        self.values_file.as_ref().map(|file| file.data.as_ref())
+    }
+
     /// Files that are neither templates nor read by Helm itself.
     pub fn files(&self) -> &[File] {
         &self.files
@@ -190,6 +195,21 @@ impl Chart {
     pub fn package(&self) -> Result<Package, ChartError> {
         package::package(self)
     }
+}
+
+/// The files of a chart's archive as they are: names inside the chart, and contents.
+///
+/// # Errors
+/// When it is no archive of a chart, holds links or paths that lead out of it, or is beyond the limits.
+pub fn archive_files(
+    bytes: &[u8],
+    limits: &LoadLimits,
+) -> Result<Vec<(Arc<str>, Arc<[u8]>)>, ChartError> {
+    let files = archive::unpack(bytes, limits)?;
+    Ok(files
+        .into_iter()
+        .map(|file| (file.name, file.data))
+        .collect())
 }
 
 fn is_crd(name: &str) -> bool {

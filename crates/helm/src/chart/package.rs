@@ -97,6 +97,14 @@ fn add_file<W: Write>(
     Ok(())
 }
 
+/// `Chart.yaml` as Helm writes it.
+///
+/// # Errors
+/// Never for what was read from a chart.
+pub fn chart_yaml(metadata: &super::Metadata) -> Result<String, ChartError> {
+    yaml_of(metadata)
+}
+
 /// The YAML that Helm writes for a struct: its JSON form, keys sorted.
 fn yaml_of(value: &impl serde::Serialize) -> Result<String, ChartError> {
     let json =
