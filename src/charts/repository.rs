@@ -218,11 +218,12 @@ struct Entry {
 fn index(bytes: &[u8], chart: &str) -> Result<(Vec<Entry>, Vec<String>), String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not text".to_owned())?;
     // Helm writes JSON there too, which is read a hundred times as fast.
-    let value = match text.trim_start().starts_with('{') {
-        true => serde_json::from_str(text)
-            .map(|json: serde_json::Value| Value::from_json(&json))
-            .map_err(|error| error.to_string())?,
-        false => helm::yaml::parse(text).map_err(|error| error.to_string())?,
+    let value = if text.trim_start().starts_with('{') {
+        let json: serde_json::Value =
+            serde_json::from_str(text).map_err(|error| error.to_string())?;
+        Value::from_json(&json)
+    } else {
+        helm::yaml::parse(text).map_err(|error| error.to_string())?
     };
     let charts = value
         .at(["entries"])

@@ -28,10 +28,10 @@ pub fn unpack(from: &str, archive: &[u8], folder: &Path) -> CommandResult<PathBu
         .prefix(".ioc-chart-")
         .tempdir_in(folder)?;
     let inside = work.path().join("chart");
-    for (name, data) in helm::archive_files(archive, &LoadOptions::default().limits)
-        .map_err(|error| cannot_load(Path::new(from), &error))?
-    {
-        let relative = Path::new(name.as_ref());
+    let files = helm::archive_files(archive, &LoadOptions::default().limits)
+        .map_err(|error| cannot_load(Path::new(from), &error))?;
+    for file in files {
+        let relative = Path::new(file.name.as_ref());
         // The reader has refused such names already; this is the last line of defence.
         if !relative
             .components()
@@ -46,7 +46,7 @@ pub fn unpack(from: &str, archive: &[u8], folder: &Path) -> CommandResult<PathBu
         if let Some(above) = path.parent() {
             fs_err::create_dir_all(above)?;
         }
-        fs_err::write(path, data)?;
+        fs_err::write(path, &file.data)?;
     }
     fs_err::rename(&inside, &target)?;
     Ok(target)

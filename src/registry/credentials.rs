@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::error::{LoginTried, RegistryError};
 
@@ -66,12 +65,12 @@ impl fmt::Debug for Login {
     }
 }
 
-/// The keys of a file, without what they hold.
+/// The parts of a file that say under which key it has a login.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Keys {
     #[serde(default)]
-    auths: Option<BTreeMap<String, IgnoredAny>>,
+    auths: Option<BTreeMap<String, serde_json::Value>>,
     #[serde(default)]
     cred_helpers: Option<BTreeMap<String, String>>,
     #[serde(default)]

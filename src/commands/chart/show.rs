@@ -32,20 +32,19 @@ pub(super) async fn show(args: &ShowArgs, context: &Context) -> CommandResult<Ou
     task.finish();
     let (chart, _from) = loaded?;
     let is = |what: ShowWhat| args.what == what || args.what == ShowWhat::All;
+    let crds = chart
+        .crds()
+        .iter()
+        .filter(|_| is(ShowWhat::Crds))
+        .map(|(_, file)| text(&file.data))
+        .collect();
     let shown = Shown {
         chart: is(ShowWhat::Chart).then(|| chart.metadata().clone()),
         values: is(ShowWhat::Values)
             .then(|| chart.values_text().map(text))
             .flatten(),
         readme: is(ShowWhat::Readme).then(|| readme(&chart)).flatten(),
-        crds: match is(ShowWhat::Crds) {
-            true => chart
-                .crds()
-                .iter()
-                .map(|(_, file)| text(&file.data))
-                .collect(),
-            false => Vec::new(),
-        },
+        crds,
     };
     let metadata = helm::chart_yaml(chart.metadata()).map_err(|error| {
         CommandError::new(

@@ -201,15 +201,8 @@ impl Chart {
 ///
 /// # Errors
 /// When it is no archive of a chart, holds links or paths that lead out of it, or is beyond the limits.
-pub fn archive_files(
-    bytes: &[u8],
-    limits: &LoadLimits,
-) -> Result<Vec<(Arc<str>, Arc<[u8]>)>, ChartError> {
-    let files = archive::unpack(bytes, limits)?;
-    Ok(files
-        .into_iter()
-        .map(|file| (file.name, file.data))
-        .collect())
+pub fn archive_files(bytes: &[u8], limits: &LoadLimits) -> Result<Vec<File>, ChartError> {
+    archive::unpack(bytes, limits)
 }
 
 fn is_crd(name: &str) -> bool {
