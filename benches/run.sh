@@ -182,16 +182,16 @@ fleet() {
 fleet_deploy() {
     local instance=bench-ea-ioc-1 services=beamlines/bench/services ours=() theirs=() begin answer=0 i
     engine_up
-    IOC_IMAGE_TAG=bench "$IOC" image bootstrap --suite trixie >/dev/null
-    IOC_IMAGE_TAG=bench "$IOC" build ioc-sim >/dev/null
-    "$bed/kubernetes.sh" --name bench load localhost/ioc-sim-runtime:bench
-    IOC_IMAGE_TAG=bench new_services "$work/fleet" 1
+    "$IOC" image bootstrap --suite trixie >/dev/null
+    "$IOC" build ioc-sim >/dev/null
+    "$bed/kubernetes.sh" --name bench load "localhost/ioc-sim-runtime:${IOC_IMAGE_TAG:-latest}"
+    new_services "$work/fleet" 1
     cd "$work/fleet"
     sed -i 's/backend = "local"/backend = "kubernetes"/' ioc.toml
     "$KUBECTL_BINARY" create namespace bench >/dev/null
     once() { # COMMAND...: tenths of milliseconds, and everything is gone afterwards
         begin=$EPOCHREALTIME
-        "$@" >/dev/null 2>"$work/err" || return 1
+        "$@" >/dev/null 2>"$work/err" || { cat "$work/err" >&2; return 1; }
         echo $(((${EPOCHREALTIME/./} - ${begin/./}) / 100))
         "$HELM_BINARY" uninstall "$instance" -n bench --wait >/dev/null 2>&1
         "$KUBECTL_BINARY" -n bench wait --for=delete "pod/$instance-0" --timeout=60s >/dev/null 2>&1 || true

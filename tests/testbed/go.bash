@@ -25,7 +25,7 @@ go_build() {
     mkdir -p "$(dirname "$file")"
     say "building $name from Go modules, once (kept in \`${file#"$project"/}\`)"
     : >"$log"
-    all=$(cd "$folder" && go list -deps "$package" 2>>"$log" 9>&- | wc -l)
+    all=$(cd "$folder" && go list -deps "$package" 2>>"$log" 9>&- | wc -l) || all='?'
     (cd "$folder" && exec nice -n 5 go build -v -trimpath -ldflags "-s -w $linker" -o "$file.new" "$package") \
         >>"$log" 2>&1 9>&- &
     builder=$!

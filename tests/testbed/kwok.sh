@@ -5,7 +5,7 @@
 #   kwok.sh up           build kwok once and start it: pods of the node `kwok` are said to run, and do not
 #   kwok.sh env          print KWOK_BINARY=…
 #   kwok.sh fill N       N instances in the namespace `kwok`: StatefulSet, pod and Helm release Secret each, in seconds
-#   kwok.sh down         remove the namespace, the node and the process
+#   kwok.sh down         remove the namespace, the node and the process; without a name on every cluster
 #
 # kwok v0.8.0 is built from Go modules (minutes; kept in .cache/testbed/kwok). The release Secrets are what real
 # `helm install` makes of a services repository's chart: 15 kB each.
@@ -21,9 +21,9 @@ say() { printf '%s: %s\n' "$program" "$*" >&2; }
 fail() { printf '%s: error: %s\n' "$program" "$1" >&2; shift; for line in "$@"; do printf '  hint: %s\n' "$line" >&2; done; exit 1; }
 usage() { sed -n '2,/^$/{s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
-name=default
+name=default is_named=false
 if [ "${1:-}" = --name ]; then
-    name=${2:?--name needs a value}
+    name=${2:?--name needs a value} is_named=true
     shift 2
 fi
 verb=${1:-}
@@ -183,6 +183,15 @@ case $verb in
     up) up ;;
     fill) [[ ${1:-} =~ ^[0-9]+$ ]] || usage; fill "$1" ;;
     env) [ -x "$binary" ] || fail 'kwok is not built' "$0 up"; echo "KWOK_BINARY=$binary" ;;
-    down) down ;;
+    down)
+        if ! $is_named; then
+            for state in "$home"/*/; do
+                name=$(basename "$state")
+                [ "$name" = bin ] || [ "$name" = default ] || "${BASH_SOURCE[0]}" --name "$name" down
+            done
+            name=default state=$home/default
+        fi
+        down
+        ;;
     *) usage ;;
 esac

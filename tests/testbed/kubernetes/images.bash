@@ -28,6 +28,14 @@ engine_api() {
     esac
 }
 
+# Does every node have an image of this name?
+nodes_have() {
+    local node
+    for node in $nodes; do
+        runtime "$node" images ls -q | grep -qxF -e "$1" -e "docker.io/$1" -e "docker.io/library/$1" || return 1
+    done
+}
+
 # An image that a node has already, as the engine has it now, is not copied again.
 load_images() {
     local image node identity mark file=$state/image.tar
@@ -35,7 +43,7 @@ load_images() {
         identity=$(engine_api "/images/$image/json" | grep -o '"Id":"sha256:[0-9a-f]*"' | head -n1) ||
             fail "the container engine has no image \`$image\`" 'build or import it first'
         mark=$state/loaded-$(printf %s "$image" | tr -c 'A-Za-z0-9._\n-' _)
-        [ "$(cat "$mark" 2>/dev/null)" != "$identity" ] || continue
+        [ "$(cat "$mark" 2>/dev/null)" != "$identity" ] || ! nodes_have "$image" || continue
         say "copying \`$image\` to $nodes"
         engine_api "/images/$image/get" >"$file"
         for node in $nodes; do

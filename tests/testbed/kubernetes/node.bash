@@ -101,7 +101,8 @@ failCgroupV1: false
 failSwapOn: false
 featureGates: {KubeletInUserNamespace: true}
 resolvConf: $own/resolv.conf
-evictionHard: {memory.available: 50Mi, nodefs.available: 1%, imagefs.available: 1%}
+# The disk of this machine is not the nodes' own: when it is full, that is no reason to remove images and pods.
+evictionHard: {memory.available: 0%, nodefs.available: 0%, nodefs.inodesFree: 0%, imagefs.available: 0%, imagefs.inodesFree: 0%}
 imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 serializeImagePulls: false
