@@ -20,6 +20,10 @@ pub struct ActArgs {
     #[arg(long)]
     pub no_wait: bool,
 
+    /// Repair at once what another command left unfinished, even if that may still run (Kubernetes)
+    #[arg(long)]
+    pub repair: bool,
+
     /// How long to wait for each instance, as 90s or 2m
     #[arg(long, default_value = "60s", value_name = "TIME", value_parser = crate::cli::deploy::duration)]
     pub timeout: std::time::Duration,
@@ -48,6 +52,14 @@ pub struct DeployArgs {
     /// Roll back by itself if the IOC does not answer in time
     #[arg(long, conflicts_with = "no_wait")]
     pub atomic: bool,
+
+    /// Take over objects that exist and do not belong to the release (Kubernetes)
+    #[arg(long)]
+    pub take_ownership: bool,
+
+    /// Take over fields that others have set, such as with kubectl (Kubernetes)
+    #[arg(long)]
+    pub force_conflicts: bool,
 
     /// Why, kept in the history
     #[arg(short, long, value_name = "TEXT")]
@@ -84,6 +96,10 @@ pub struct RollbackArgs {
     /// Revision to go back to [default: the last one before the current that was deployed]
     #[arg(value_parser = crate::cli::deploy::revision)]
     pub revision: Option<u32>,
+
+    /// Take over fields that others have set, such as with kubectl (Kubernetes)
+    #[arg(long)]
+    pub force_conflicts: bool,
 
     /// Confirming and waiting.
     #[command(flatten)]

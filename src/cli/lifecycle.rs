@@ -76,6 +76,10 @@ pub struct DeleteArgs {
     #[arg(long)]
     pub volumes: bool,
 
+    /// Keep the release history, as `helm uninstall --keep-history` (Kubernetes)
+    #[arg(long)]
+    pub keep_history: bool,
+
     /// Confirming and waiting.
     #[command(flatten)]
     pub act: ActArgs,

@@ -171,12 +171,29 @@ pub(crate) fn dry_run(
     done: &str,
     printer: &Printer,
 ) -> CommandResult<Outcome> {
-    for subject in subjects {
-        printer.info(format!("{} would be {done}", subject.instance));
-    }
-    let planned: Vec<Done> = subjects
+    let names: Vec<&str> = subjects
         .iter()
-        .map(|subject| Done::new(&subject.instance, "planned"))
+        .map(|subject| subject.instance.as_str())
+        .collect();
+    dry_run_names(&names, done, printer)
+}
+
+/// As [`dry_run`], for names.
+///
+/// # Errors
+///
+/// The result cannot be written.
+pub(crate) fn dry_run_names(
+    names: &[&str],
+    done: &str,
+    printer: &Printer,
+) -> CommandResult<Outcome> {
+    for name in names {
+        printer.info(format!("{name} would be {done}"));
+    }
+    let planned: Vec<Done> = names
+        .iter()
+        .map(|name| Done::new(name, "planned"))
         .collect();
     emit(&planned, printer)?;
     Ok(Outcome::Success)

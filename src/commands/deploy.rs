@@ -49,7 +49,10 @@ pub(crate) async fn deploy(args: &DeployArgs, context: &Context) -> CommandResul
         args.all,
     )?;
     if let Target::Cluster(choice) = target::of_selections(&args.cluster, &selections)? {
-        return Box::pin(kubernetes::deploy::deploy(args, &choice, context)).await;
+        return Box::pin(kubernetes::deploy::deploy(
+            args, selections, &choice, context,
+        ))
+        .await;
     }
     let fleet = Fleet::connect(&context.settings).await?;
     let overrides = ValueOverrides::new(&args.values)?;
@@ -141,7 +144,7 @@ pub(crate) async fn plan<'a>(
         beamline: selection.beamline.name.clone(),
     };
     let mut session = fleet.open(&subject, doing)?;
-    let desired = desired(selection, overrides, session.history())?;
+    let desired = desired(selection, overrides, session.history(), None)?;
     let plan = session.plan(desired).await?;
     if let Some(repair) = plan.repair {
         context.printer.warning(session.explain(repair));

@@ -10,7 +10,7 @@ use crate::fleet::store::states;
 use crate::services::{self, ReleaseFacts, Selection, ValueOverrides};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
-/// Renders an instance as the next revision of a release with this history.
+/// Renders an instance as the next revision of a release with this history, for a cluster with these capabilities.
 ///
 /// # Errors
 ///
@@ -19,12 +19,15 @@ pub(crate) fn desired(
     selection: &Selection,
     overrides: &ValueOverrides,
     history: &[Record],
+    capabilities: Option<&helm::Capabilities>,
 ) -> CommandResult<Desired> {
+    let capabilities = capabilities.cloned();
     let facts = ReleaseFacts {
         name: selection.instance.name().to_owned(),
         namespace: selection.beamline.namespace.clone(),
         revision: release::next_revision(&states(history)),
         is_upgrade: !history.is_empty(),
+        capabilities,
     };
     let instance = services::render_instance(&selection.instance, overrides, &facts)
         .map_err(CommandError::from)?;
@@ -65,6 +68,7 @@ pub(crate) fn desired(
     }
     Ok(Desired {
         record,
+        definitions: instance.rendered.crds.clone(),
         ..Desired::default()
     })
 }

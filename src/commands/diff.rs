@@ -36,7 +36,7 @@ pub(crate) async fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Ou
         args.all,
     )?;
     if let Target::Cluster(choice) = target::of_selections(&args.cluster, &selections)? {
-        return kubernetes::diff::diff(args, &choice, context).await;
+        return kubernetes::diff::diff(args, &selections, &choice, context).await;
     }
     let store = Store::new(&context.settings.state);
     let overrides = ValueOverrides::new(&args.values)?;
@@ -46,7 +46,7 @@ pub(crate) async fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Ou
         let history = store
             .release(&selection.beamline.namespace, &instance)?
             .history()?;
-        let desired = desired(selection, &overrides, &history)?;
+        let desired = desired(selection, &overrides, &history, None)?;
         let find = |wanted: u32| {
             history
                 .iter()

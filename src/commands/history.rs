@@ -52,6 +52,16 @@ pub(crate) async fn history(args: &HistoryArgs, context: &Context) -> CommandRes
     let records = store
         .release(&subject.namespace, &subject.instance)?
         .history()?;
+    show(&records, context)?;
+    Ok(Outcome::Success)
+}
+
+/// Prints the revisions, and what is to be known about the newest.
+///
+/// # Errors
+///
+/// The result cannot be written.
+pub(crate) fn show(records: &[Record], context: &Context) -> CommandResult<()> {
     let revisions: Vec<Revision> = records.iter().map(revision).collect();
     context.printer.emit(&revisions, |revisions| {
         let mut table = Table::new([
@@ -63,7 +73,7 @@ pub(crate) async fn history(args: &HistoryArgs, context: &Context) -> CommandRes
             "BY",
             "DESCRIPTION",
         ]);
-        for (revision, record) in revisions.iter().zip(&records) {
+        for (revision, record) in revisions.iter().zip(records) {
             table.row([
                 revision.revision.to_string(),
                 local_time(record),
@@ -84,7 +94,7 @@ pub(crate) async fn history(args: &HistoryArgs, context: &Context) -> CommandRes
             newest.version, newest.info.status
         ));
     }
-    Ok(Outcome::Success)
+    Ok(())
 }
 
 fn revision(record: &Record) -> Revision {

@@ -78,7 +78,7 @@ pub(crate) async fn rollback(args: &RollbackArgs, context: &Context) -> CommandR
     Ok(Outcome::Success)
 }
 
-fn no_target(error: NoTarget, instance: &str) -> CommandError {
+pub(crate) fn no_target(error: NoTarget, instance: &str) -> CommandError {
     let kind = match error {
         NoTarget::Unknown(_) | NoTarget::NoEarlier => ErrorKind::NotFound,
         NoTarget::Current(_) | NoTarget::NeverRan(..) => ErrorKind::Conflict,

@@ -29,6 +29,8 @@ pub struct Desired {
     pub images: ImageFact,
     /// The revision that it is a copy of, for a rollback.
     pub rollback_to: Option<u32>,
+    /// Definitions of custom resources in `crds/` of the chart, with their paths; only a cluster knows them.
+    pub definitions: Vec<(String, String)>,
 }
 
 /// A plan for one instance; nothing has been changed yet.
@@ -426,6 +428,7 @@ pub fn desired_again(record: &Record) -> Desired {
         images: images(record),
         rollback_to: Some(record::revision(record)),
         record: again,
+        definitions: Vec::new(),
     }
 }
 

@@ -47,22 +47,41 @@ pub struct Resource {
 ///
 /// A diagnostic for broken YAML, a document that is not a resource, or two resources of the same kind and name.
 pub fn parse(text: &str) -> Result<Vec<Resource>, Box<Diagnostic>> {
-    let mut resources = Vec::new();
+    let resources = parse_any(text)?;
     let mut seen = BTreeSet::new();
+    for resource in &resources {
+        if !seen.insert(&resource.id) {
+            return Err(Box::new(
+                Diagnostic::error(format!("there are two resources `{}`", resource.id))
+                    .at(Place::file(&resource.source))
+                    .hint("give one of them another name"),
+            ));
+        }
+    }
+    Ok(resources)
+}
+
+/// As [`parse`], for a cluster: the same kind and name may be there in several namespaces or API groups.
+///
+/// # Errors
+///
+/// A diagnostic for broken YAML or a document that is not a resource.
+pub fn parse_any(text: &str) -> Result<Vec<Resource>, Box<Diagnostic>> {
+    let mut resources = Vec::new();
     for document in documents(text) {
         let body = yaml::document(&document.source, document.text)?;
         if body.is_null() {
             continue;
         }
-        let resource = resource(&document, body)?;
-        if !seen.insert(resource.id.clone()) {
-            return Err(Box::new(
-                Diagnostic::error(format!("there are two resources `{}`", resource.id))
-                    .at(Place::file(&document.source))
-                    .hint("give one of them another name"),
-            ));
+        let kind = body.get("kind").and_then(Value::as_str).unwrap_or_default();
+        match body.get("items").and_then(Value::as_array) {
+            Some(items) if kind.ends_with("List") => {
+                for item in items {
+                    resources.push(resource(&document, item.clone())?);
+                }
+            }
+            _ => resources.push(resource(&document, body)?),
         }
-        resources.push(resource);
     }
     Ok(resources)
 }
@@ -104,6 +123,19 @@ pub fn with_body(
         start += document.text.len() + line;
     }
     Ok(None)
+}
+
+/// The documents of a text as they stand there, separators included: put together they are the text again.
+pub fn split(text: &str) -> Vec<String> {
+    let mut documents = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let first_line = rest.find('\n').map_or(rest.len(), |end| end + 1);
+        let end = first_line + separator(&rest[first_line..]);
+        documents.push(rest[..end].to_owned());
+        rest = &rest[end..];
+    }
+    documents
 }
 
 /// A document of the text with the template it came from.

@@ -447,7 +447,7 @@ impl Session<'_> {
 }
 
 /// Helm's words for a revision that got through.
-pub(super) fn finished_description(pending: &str, status: Status) -> String {
+pub(crate) fn finished_description(pending: &str, status: Status) -> String {
     match status {
         Status::PendingInstall => "Install complete".to_owned(),
         Status::PendingUpgrade => "Upgrade complete".to_owned(),
@@ -456,7 +456,7 @@ pub(super) fn finished_description(pending: &str, status: Status) -> String {
 }
 
 /// Helm's words for a revision that did not.
-pub(super) fn failed_description(name: &str, status: Status, why: &str) -> String {
+pub(crate) fn failed_description(name: &str, status: Status, why: &str) -> String {
     let what = match status {
         Status::PendingInstall => "Release",
         Status::PendingRollback => "Rollback",

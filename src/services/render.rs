@@ -95,6 +95,8 @@ pub struct ReleaseFacts {
     pub revision: u32,
     /// Whether an earlier revision exists.
     pub is_upgrade: bool,
+    /// What the cluster can do; `None` for what `helm template` assumes.
+    pub capabilities: Option<Capabilities>,
 }
 
 impl ReleaseFacts {
@@ -105,6 +107,7 @@ impl ReleaseFacts {
             namespace: namespace.to_owned(),
             revision: 1,
             is_upgrade: false,
+            capabilities: None,
         }
     }
 }
@@ -175,7 +178,7 @@ pub fn render_chart(
         &chart,
         &values,
         &options,
-        &Capabilities::default(),
+        &release.capabilities.clone().unwrap_or_default(),
         &Limits::default(),
     )
     .map_err(|error| explain::render(&error, instance, &chart, &values, overrides))?;

@@ -1,24 +1,264 @@
-//! `ioc deploy` on a cluster: instances as releases of Helm.
+//! `ioc deploy` on a cluster: render, plan all, show, confirm, then carry the plans out, several at a time.
 
+use futures_util::{StreamExt, stream};
+use serde::Serialize;
+
+use super::acting::{self, readiness, text};
 use crate::cli::deploy::DeployArgs;
-use crate::commands::target;
-use crate::commands::{Context, Outcome};
-use crate::fleet::kubernetes::ClusterChoice;
-use crate::ui::error::CommandResult;
+use crate::cli::global::OutputFormat;
+use crate::commands::acting::{Done, Steps, ask, emit, names, options};
+use crate::commands::deploy::failed;
+use crate::commands::desired::desired;
+use crate::commands::{Context, Outcome, target};
+use crate::fleet::deploy::Options;
+use crate::fleet::kubernetes::plan::{Allowed, Plan};
+use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease};
+use crate::fleet::plan::Change;
+use crate::services::{Selection, ValueOverrides};
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
-/// Does not work yet.
+/// How many instances are planned, and deployed, at a time.
+const AT_A_TIME: usize = 4;
+
+/// A plan as it is printed for programs.
+#[derive(Debug, Serialize)]
+pub(super) struct Planned<'a> {
+    instance: &'a str,
+    namespace: &'a str,
+    revision: u32,
+    from: Option<u32>,
+    changes: &'a [Change],
+    notes: &'a [String],
+}
+
+impl<'a> Planned<'a> {
+    pub(super) fn new(release: &'a ClusterRelease, plan: &'a Plan) -> Self {
+        Self {
+            instance: &release.name,
+            namespace: &release.cluster.namespace,
+            revision: plan.revision,
+            from: plan.from,
+            changes: &plan.changes,
+            notes: &plan.notes,
+        }
+    }
+}
+
+/// Deploys instances.
 ///
 /// # Errors
 ///
-/// Says so, and what does it meanwhile.
+/// Everything that can be known before is said before anything changes, for all instances. What fails later does not
+/// stop the others; the end says what was done and what was not.
 pub(crate) async fn deploy(
-    _args: &DeployArgs,
+    args: &DeployArgs,
+    selections: Vec<Selection>,
     choice: &ClusterChoice,
     context: &Context,
 ) -> CommandResult<Outcome> {
-    let _cluster = target::connect(choice, context).await?;
-    Err(target::not_yet(
-        "deploy",
-        "`ioc render` prints the manifests; `helm upgrade --install` deploys the chart",
+    let printer = &context.printer;
+    let overrides = ValueOverrides::new(&args.values)?;
+    let cluster = target::connect(choice, context).await?;
+    let capabilities = cluster.capabilities().await?;
+    let allowed = Allowed {
+        take_ownership: args.take_ownership,
+        force_conflicts: args.force_conflicts,
+        ..Allowed::default()
+    };
+    let plans = stream::iter(selections).map(|mut selection| {
+        let (cluster, capabilities, overrides) = (&cluster, &capabilities, &overrides);
+        async move {
+            selection.beamline.namespace.clone_from(&cluster.namespace);
+            let name = selection.instance.name().to_owned();
+            let mut release = ClusterRelease::open(cluster, &name).await?;
+            let plan = acting::plan(
+                &mut release,
+                |release| {
+                    desired(
+                        &selection,
+                        overrides,
+                        &release.history(),
+                        Some(capabilities),
+                    )
+                },
+                allowed,
+                &args.act,
+                context,
+            )
+            .await?;
+            CommandResult::Ok((release, plan))
+        }
+    });
+    let plans: Vec<CommandResult<(ClusterRelease, Plan)>> =
+        plans.buffered(AT_A_TIME).collect().await;
+    let planned = all_or_errors(plans, context)?;
+    if args.act.dry_run {
+        return dry_run(&planned, context);
+    }
+    for (release, plan) in &planned {
+        if plan.is_empty() {
+            printer.info(format!(
+                "{}: nothing to do, revision {} is what is deployed",
+                release.name,
+                plan.from.unwrap_or_default()
+            ));
+        } else {
+            printer.info(text(release, plan).trim_end());
+        }
+    }
+    let busy: Vec<&str> = planned
+        .iter()
+        .filter(|(_, plan)| !plan.is_empty())
+        .map(|(release, _)| release.name.as_str())
+        .collect();
+    if !busy.is_empty() {
+        ask(&args.act, printer, &format!("Deploy {}", names(busy)))?;
+    }
+    let options = options(&args.act, args.atomic, args.message.clone());
+    carry_all_out(planned, &options, "deployed", context).await
+}
+
+/// Carries plans out, several at a time, and reports each.
+pub(super) async fn carry_all_out(
+    planned: Vec<(ClusterRelease, Plan)>,
+    options: &Options,
+    what: &'static str,
+    context: &Context,
+) -> CommandResult<Outcome> {
+    let count = planned.len();
+    let results: Vec<(String, CommandResult<Done>)> = stream::iter(planned)
+        .map(|(release, plan)| async move {
+            let name = release.name.clone();
+            (name, one(release, plan, options, what, context).await)
+        })
+        .buffered(AT_A_TIME)
+        .collect()
+        .await;
+    let mut done = Vec::new();
+    let mut errors: Vec<(String, CommandError)> = Vec::new();
+    for (name, result) in results {
+        match result {
+            Ok(one) => done.push(one),
+            Err(error) => errors.push((name, error)),
+        }
+    }
+    emit(&done, &context.printer)?;
+    if errors.is_empty() {
+        return Ok(Outcome::Success);
+    }
+    if count == 1 {
+        return Err(errors.remove(0).1);
+    }
+    let kind = errors[0].1.kind();
+    let failed: Vec<String> = errors.iter().map(|(name, _)| name.clone()).collect();
+    for (_, error) in &errors {
+        context.printer.error(error);
+    }
+    let error = CommandError::new(
+        kind,
+        format!(
+            "{} of {count} instances were not {what}: {}",
+            failed.len(),
+            failed.join(", ")
+        ),
+    );
+    let ok: Vec<String> = done.into_iter().map(|one| one.instance).collect();
+    Err(if ok.is_empty() {
+        error
+    } else {
+        error.hint(format!("done: {}", ok.join(", ")))
+    })
+}
+
+async fn one(
+    mut release: ClusterRelease,
+    plan: Plan,
+    options: &Options,
+    what: &'static str,
+    context: &Context,
+) -> CommandResult<Done> {
+    let printer = &context.printer;
+    let name = release.name.clone();
+    if plan.is_empty() {
+        return Ok(Done {
+            revision: plan.from,
+            ..Done::new(&name, "unchanged")
+        });
+    }
+    if context.cancel.is_cancelled() {
+        return Err(CommandError::new(
+            ErrorKind::Interrupted,
+            format!("interrupted before `{name}` was touched"),
+        ));
+    }
+    let steps = Steps::begin(printer, &name);
+    let result = release
+        .carry_out(plan, options, &steps, &context.cancel)
+        .await;
+    steps.end();
+    let deployed = result.map_err(|error| failed(error, &name))?;
+    printer.info(format!(
+        "{name}: revision {} {what}, {}",
+        deployed.revision,
+        readiness(deployed.is_ready, &release)
+    ));
+    Ok(Done {
+        revision: Some(deployed.revision),
+        ..Done::new(&name, what)
+    })
+}
+
+/// All plans, or what is wrong with each instance that cannot be planned.
+fn all_or_errors<T>(results: Vec<CommandResult<T>>, context: &Context) -> CommandResult<Vec<T>> {
+    let count = results.len();
+    let mut good = Vec::new();
+    let mut errors = Vec::new();
+    for result in results {
+        match result {
+            Ok(value) => good.push(value),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() {
+        return Ok(good);
+    }
+    if errors.len() == 1 {
+        return Err(errors.remove(0));
+    }
+    for error in &errors {
+        context.printer.error(error);
+    }
+    Err(CommandError::new(
+        errors[0].kind(),
+        format!(
+            "{} of {count} instances cannot be deployed; nothing was changed",
+            errors.len()
+        ),
     ))
+}
+
+pub(super) fn dry_run(
+    planned: &[(ClusterRelease, Plan)],
+    context: &Context,
+) -> CommandResult<Outcome> {
+    let values: Vec<Planned<'_>> = planned
+        .iter()
+        .map(|(release, plan)| Planned::new(release, plan))
+        .collect();
+    context.printer.emit_text(&values, |_| {
+        planned
+            .iter()
+            .map(|(release, plan)| {
+                if plan.is_empty() {
+                    format!("{}: nothing to do\n", release.name)
+                } else {
+                    text(release, plan)
+                }
+            })
+            .collect()
+    })?;
+    if context.printer.format() == OutputFormat::Table {
+        context.printer.info("nothing was changed (--dry-run)");
+    }
+    Ok(Outcome::Success)
 }

@@ -1,24 +1,112 @@
-//! `ioc diff` on a cluster: what a deploy would change.
+//! `ioc diff` on a cluster: what a deploy would change of what is live, or how the manifests differ from a revision.
+
+use serde::Serialize;
 
 use crate::cli::render::DiffArgs;
-use crate::commands::target;
-use crate::commands::{Context, Outcome};
-use crate::fleet::kubernetes::ClusterChoice;
-use crate::ui::error::CommandResult;
+use crate::commands::desired::desired;
+use crate::commands::{Context, Outcome, target};
+use crate::fleet::kubernetes::plan::Allowed;
+use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease};
+use crate::fleet::manifest;
+use crate::fleet::plan::{self, Change, show};
+use crate::services::{Selection, ValueOverrides};
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
-/// Does not work yet.
+#[derive(Debug, Serialize)]
+struct Difference {
+    instance: String,
+    /// The revision that it is compared with; the live objects when none was asked for.
+    revision: Option<u32>,
+    changes: Vec<Change>,
+}
+
+/// Compares.
 ///
 /// # Errors
 ///
-/// Says so, and what does it meanwhile.
+/// As a deploy, and a revision that does not exist.
 pub(crate) async fn diff(
-    _args: &DiffArgs,
+    args: &DiffArgs,
+    selections: &[Selection],
     choice: &ClusterChoice,
     context: &Context,
 ) -> CommandResult<Outcome> {
-    let _cluster = target::connect(choice, context).await?;
-    Err(target::not_yet(
-        "diff",
-        "`ioc render` prints the manifests; `kubectl diff -f -` compares them",
-    ))
+    let overrides = ValueOverrides::new(&args.values)?;
+    let cluster = target::connect(choice, context).await?;
+    let capabilities = cluster.capabilities().await?;
+    let mut differences = Vec::new();
+    for selection in selections {
+        let mut selection = selection.clone();
+        selection.beamline.namespace.clone_from(&cluster.namespace);
+        let instance = selection.instance.name().to_owned();
+        let release = ClusterRelease::open(&cluster, &instance).await?;
+        let desired = desired(
+            &selection,
+            &overrides,
+            &release.history(),
+            Some(&capabilities),
+        )?;
+        let (revision, changes) = match args.revision {
+            Some(revision) => {
+                let record = release.record(revision).ok_or_else(|| {
+                    CommandError::not_found(format!("`{instance}` has no revision {revision}"))
+                        .hint(format!("`ioc history {instance}` lists them"))
+                })?;
+                let read = |text: &str| {
+                    manifest::parse(text).map_err(|diagnostic| {
+                        CommandError::from_diagnostic(ErrorKind::Input, *diagnostic)
+                    })
+                };
+                let before = read(&record.manifest)?;
+                (
+                    Some(revision),
+                    plan::changes(&before, &read(&desired.record.manifest)?),
+                )
+            }
+            None => {
+                // conflicts are shown as changes here; a deploy refuses them
+                let allowed = Allowed {
+                    force_conflicts: true,
+                    ..Allowed::default()
+                };
+                let plan = release.plan(desired, allowed, None).await?;
+                for note in &plan.notes {
+                    context.printer.warning(note.clone());
+                }
+                (plan.from, plan.changes)
+            }
+        };
+        differences.push(Difference {
+            instance,
+            revision,
+            changes,
+        });
+    }
+    let is_different = differences.iter().any(|one| !one.changes.is_empty());
+    let is_live = args.revision.is_none();
+    context.printer.emit_text(&differences, |differences| {
+        differences.iter().map(|one| text(one, is_live)).collect()
+    })?;
+    Ok(if args.exit_code && is_different {
+        Outcome::Negative
+    } else {
+        Outcome::Success
+    })
+}
+
+fn text(difference: &Difference, is_live: bool) -> String {
+    let Difference {
+        instance,
+        revision,
+        changes,
+    } = difference;
+    let compared = match revision {
+        Some(revision) if is_live => format!("compared with what is live, revision {revision}"),
+        Some(revision) => format!("compared with revision {revision}"),
+        None => "not deployed yet".to_owned(),
+    };
+    if changes.is_empty() {
+        return format!("{instance}: no difference, {compared}\n");
+    }
+    format!("{instance}: {compared}\n{}", show::changes(changes))
 }

@@ -1,5 +1,6 @@
 //! The verbs on a Kubernetes cluster: one file per verb, which its namesake in `commands` branches to.
 
+mod acting;
 pub(crate) mod attach;
 pub(crate) mod delete;
 pub(crate) mod deploy;

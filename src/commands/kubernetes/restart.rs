@@ -1,24 +1,71 @@
-//! `ioc restart` on a cluster: pods made anew.
+//! `ioc restart` on a cluster: the pods are deleted and made anew; the release stays as it is.
 
+use super::acting;
+use super::stop::in_use;
 use crate::cli::lifecycle::RestartArgs;
-use crate::commands::target;
+use crate::commands::acting::{Done, Steps, ask, dry_run_names, in_order, names};
 use crate::commands::{Context, Outcome};
-use crate::fleet::kubernetes::ClusterChoice;
-use crate::ui::error::CommandResult;
+use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease};
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
-/// Does not work yet.
+/// Restarts instances.
 ///
 /// # Errors
 ///
-/// Says so, and what does it meanwhile.
+/// Instances that are not deployed or are stopped on purpose, and pods that do not get ready.
 pub(crate) async fn restart(
-    _args: &RestartArgs,
+    args: &RestartArgs,
     choice: &ClusterChoice,
     context: &Context,
 ) -> CommandResult<Outcome> {
-    let _cluster = target::connect(choice, context).await?;
-    Err(target::not_yet(
-        "restart",
-        "`kubectl rollout restart statefulset/NAME` restarts it",
-    ))
+    let printer = &context.printer;
+    let (_cluster, releases) = acting::opened(&args.selection, choice, context).await?;
+    for release in &releases {
+        in_use(release)?;
+        if let Some(stopped) = release.stopped() {
+            return Err(CommandError::new(
+                ErrorKind::Conflict,
+                format!(
+                    "`{}` is stopped, by {} on {}",
+                    release.name,
+                    stopped.by,
+                    stopped.at.strftime("%Y-%m-%d %H:%M:%S UTC")
+                ),
+            )
+            .hint(format!("`ioc start {}` starts it", release.name)));
+        }
+    }
+    let all: Vec<&str> = releases
+        .iter()
+        .map(|release| release.name.as_str())
+        .collect();
+    if args.act.dry_run {
+        return dry_run_names(&all, "restarted", printer);
+    }
+    ask(&args.act, printer, &format!("Restart {}", names(all)))?;
+    let wait = (!args.act.no_wait).then_some(args.act.timeout);
+    let name = |release: &ClusterRelease| release.name.clone();
+    in_order(releases, name, context, |mut release| async move {
+        let steps = Steps::begin(printer, &release.name);
+        let result = async {
+            if release.unfinished(args.act.repair, &steps).await?.is_some() {
+                return Err(CommandError::new(
+                    ErrorKind::Conflict,
+                    format!("a command on `{}` was interrupted half-way", release.name),
+                )
+                .hint(format!(
+                    "`ioc deploy {0}` or `ioc rollback {0}` repairs it",
+                    release.name
+                )));
+            }
+            release.restart(wait, &steps, &context.cancel).await
+        }
+        .await;
+        steps.end();
+        let count = result?;
+        let pods = if count == 1 { "pod" } else { "pods" };
+        printer.info(format!("{}: restarted, {count} {pods}", release.name));
+        Ok(Done::new(&release.name, "restarted"))
+    })
+    .await
 }

@@ -1,24 +1,64 @@
-//! `ioc start` on a cluster: instances that were stopped run again.
+//! `ioc start` on a cluster: a revision with the replicas that the instance had before it was stopped.
 
+use super::acting;
+use super::deploy::carry_all_out;
+use super::stop::in_use;
 use crate::cli::lifecycle::StartArgs;
-use crate::commands::target;
+use crate::commands::acting::options;
 use crate::commands::{Context, Outcome};
-use crate::fleet::kubernetes::ClusterChoice;
-use crate::ui::error::CommandResult;
+use crate::fleet::deploy::Desired;
+use crate::fleet::kubernetes::plan::Allowed;
+use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease, intent};
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
-/// Does not work yet.
+/// Starts instances.
 ///
 /// # Errors
 ///
-/// Says so, and what does it meanwhile.
+/// Instances that are not deployed or whose chart says that they do not run, and what a deploy says.
 pub(crate) async fn start(
-    _args: &StartArgs,
+    args: &StartArgs,
     choice: &ClusterChoice,
     context: &Context,
 ) -> CommandResult<Outcome> {
-    let _cluster = target::connect(choice, context).await?;
-    Err(target::not_yet(
-        "start",
-        "`kubectl scale --replicas=1 statefulset/NAME` starts it",
-    ))
+    let (cluster, releases) = acting::opened(&args.selection, choice, context).await?;
+    let allowed = Allowed {
+        take_replicas: true,
+        sets_intent: true,
+        ..Allowed::default()
+    };
+    let mut planned = Vec::new();
+    for mut release in releases {
+        let plan = acting::plan(&mut release, desired, allowed, &args.act, context).await?;
+        planned.push((release, plan));
+    }
+    if args.act.dry_run {
+        return super::deploy::dry_run(&planned, context);
+    }
+    let options = options(
+        &args.act,
+        false,
+        Some(format!("Started by {}", cluster.user)),
+    );
+    carry_all_out(planned, &options, "started", context).await
+}
+
+fn desired(release: &ClusterRelease) -> CommandResult<Desired> {
+    let mut record = in_use(release)?;
+    intent::start(&mut record)?;
+    let replicas = intent::replicas(&record.manifest)?;
+    if replicas.iter().all(|(_, count)| *count == 0) {
+        let name = &release.name;
+        return Err(CommandError::new(
+            ErrorKind::Conflict,
+            format!("the chart of `{name}` says that it does not run (`replicas: 0`)"),
+        )
+        .hint(format!(
+            "set `global.enabled: true` in its values and `ioc deploy {name}`"
+        )));
+    }
+    Ok(Desired {
+        record,
+        ..Desired::default()
+    })
 }

@@ -1,24 +1,86 @@
-//! `ioc stop` on a cluster: instances stay stopped until they are started.
+//! `ioc stop` on a cluster: a revision whose workloads have no replicas, so that Helm and people see the truth.
 
+use jiff::Timestamp;
+
+use super::acting;
+use super::deploy::carry_all_out;
 use crate::cli::lifecycle::StopArgs;
-use crate::commands::target;
+use crate::commands::acting::{ask, names, options};
 use crate::commands::{Context, Outcome};
-use crate::fleet::kubernetes::ClusterChoice;
-use crate::ui::error::CommandResult;
+use crate::fleet::deploy::Desired;
+use crate::fleet::kubernetes::plan::Allowed;
+use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease, intent};
+use crate::fleet::store::Stopped;
+use crate::ui::error::{CommandError, CommandResult};
 
-/// Does not work yet.
+/// Stops instances for good: they stay stopped through deploys until they are started.
 ///
 /// # Errors
 ///
-/// Says so, and what does it meanwhile.
+/// Instances that are not deployed or have nothing to stop, and the cluster's refusal.
 pub(crate) async fn stop(
-    _args: &StopArgs,
+    args: &StopArgs,
     choice: &ClusterChoice,
     context: &Context,
 ) -> CommandResult<Outcome> {
-    let _cluster = target::connect(choice, context).await?;
-    Err(target::not_yet(
-        "stop",
-        "`kubectl scale --replicas=0 statefulset/NAME` stops it",
-    ))
+    let printer = &context.printer;
+    let (cluster, releases) = acting::opened(&args.selection, choice, context).await?;
+    let (stopped, running): (Vec<ClusterRelease>, Vec<ClusterRelease>) = releases
+        .into_iter()
+        .partition(|release| release.stopped().is_some());
+    for release in &stopped {
+        printer.info(format!("{}: is stopped already", release.name));
+    }
+    let who = Stopped {
+        by: cluster.user.clone(),
+        at: Timestamp::now(),
+    };
+    let allowed = Allowed {
+        take_replicas: true,
+        sets_intent: true,
+        ..Allowed::default()
+    };
+    let mut planned = Vec::new();
+    for mut release in running {
+        let plan = acting::plan(
+            &mut release,
+            |release| desired(release, &who),
+            allowed,
+            &args.act,
+            context,
+        )
+        .await?;
+        planned.push((release, plan));
+    }
+    if args.act.dry_run {
+        return super::deploy::dry_run(&planned, context);
+    }
+    if planned.is_empty() {
+        return Ok(Outcome::Success);
+    }
+    let all = names(planned.iter().map(|(release, _)| release.name.as_str()));
+    ask(&args.act, printer, &format!("Stop {all}"))?;
+    let options = options(&args.act, false, Some(format!("Stopped by {}", who.by)));
+    carry_all_out(planned, &options, "stopped", context).await
+}
+
+fn desired(release: &ClusterRelease, who: &Stopped) -> CommandResult<Desired> {
+    let mut record = in_use(release)?;
+    intent::stop(&mut record, who)?;
+    Ok(Desired {
+        record,
+        ..Desired::default()
+    })
+}
+
+/// The revision that a lifecycle verb works on.
+pub(super) fn in_use(release: &ClusterRelease) -> CommandResult<crate::fleet::release::Record> {
+    release.deployed().cloned().ok_or_else(|| {
+        CommandError::not_found(format!("no revision of `{}` is deployed", release.name)).hint(
+            format!(
+                "`ioc deploy {0}` deploys it, `ioc history {0}` shows what was tried",
+                release.name
+            ),
+        )
+    })
 }

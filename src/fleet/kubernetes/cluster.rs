@@ -10,6 +10,7 @@ use std::time::Duration;
 use kube::config::{Config, KubeConfigOptions};
 use kube::{Api, Client};
 
+use crate::fleet::kubernetes::kinds::Kinds;
 use crate::fleet::kubernetes::{error, kubeconfig};
 use crate::settings::Settings;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
@@ -51,6 +52,8 @@ pub struct Cluster {
     pub version: String,
     /// Beamline of `ioc.toml`.
     pub beamline: Option<String>,
+    /// Which kinds it knows.
+    pub kinds: Kinds,
     /// What the credentials are, to tell why they are refused.
     credentials: kubeconfig::Credentials,
 }
@@ -116,6 +119,7 @@ impl Cluster {
         })?
         .map_err(|source| error::no_client(source, &chosen.login, &chosen.credentials))?;
         let mut cluster = Self {
+            kinds: Kinds::new(client.clone()),
             client,
             context: chosen.context,
             server,
@@ -176,6 +180,24 @@ impl Cluster {
             credentials: self.credentials.clone(),
         };
         move |source| error::command_error(source, &doing, &facts)
+    }
+
+    /// What charts may ask about the cluster.
+    ///
+    /// # Errors
+    ///
+    /// The cluster's refusal.
+    pub async fn capabilities(&self) -> CommandResult<helm::Capabilities> {
+        let mut capabilities = helm::Capabilities::default();
+        if let Ok(version) = helm::KubeVersion::parse(&self.version) {
+            capabilities.kube_version = version;
+        }
+        capabilities.api_versions = self
+            .kinds
+            .all()
+            .await
+            .map_err(self.failed("ask which kinds it knows"))?;
+        Ok(capabilities)
     }
 
     /// Which settings led here, for hints.

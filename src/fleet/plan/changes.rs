@@ -58,7 +58,7 @@ pub fn changes(before: &[Resource], after: &[Resource]) -> Vec<Change> {
             changes.push(whole(resource, Nature::Added));
             continue;
         };
-        let fields = fields(previous, resource);
+        let fields = fields(&resource.id.kind, &previous.body, &resource.body);
         if !fields.is_empty() {
             changes.push(Change {
                 resource: resource.id.clone(),
@@ -82,10 +82,11 @@ fn whole(resource: &Resource, nature: Nature) -> Change {
     }
 }
 
-fn fields(before: &Resource, after: &Resource) -> Vec<FieldChange> {
+/// The fields in which two states of one resource differ; values of Secrets are hidden.
+pub fn fields(kind: &str, before: &Value, after: &Value) -> Vec<FieldChange> {
     let mut changes = Vec::new();
-    compare("", Some(&before.body), Some(&after.body), &mut changes);
-    if after.id.kind == "Secret" {
+    compare("", Some(before), Some(after), &mut changes);
+    if kind == "Secret" {
         for change in &mut changes {
             if change.path.starts_with("data") || change.path.starts_with("stringData") {
                 change.before = change.before.as_ref().map(hidden);

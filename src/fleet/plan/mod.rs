@@ -9,4 +9,4 @@ pub mod show;
 mod tests;
 
 pub use actions::{Action, Existing, ImageFact, Reason, actions};
-pub use changes::{Change, FieldChange, Nature, changes};
+pub use changes::{Change, FieldChange, Nature, changes, fields};

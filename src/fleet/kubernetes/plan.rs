@@ -1,0 +1,548 @@
+//! What a deploy would change in a cluster: last release, live objects and new manifests side by side.
+//!
+//! The server itself says what an apply would give (a dry run), so defaults, admission and field ownership are in it.
+//! Everything that would refuse the deploy half-way is collected here, before anything changes.
+
+use std::collections::BTreeSet;
+
+use futures_util::{StreamExt, stream};
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
+
+use crate::diagnostic::{Diagnostic, Place};
+use crate::fleet::deploy::Desired;
+use crate::fleet::kubernetes::object::{Object, ObjectId, Owner, comparable, is_kept_live, owner};
+use crate::fleet::kubernetes::release::{ClusterRelease, Unfinished};
+use crate::fleet::kubernetes::{error, immutable, intent, managed_fields, records};
+use crate::fleet::manifest::{self, Resource, ResourceId};
+use crate::fleet::plan::{self, Change, Nature};
+use crate::fleet::release::record::{self, Record};
+use crate::fleet::release::{self, Status};
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+
+/// How many objects are asked about at a time.
+const AT_A_TIME: usize = 8;
+
+/// What the user allows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Allowed {
+    /// Take objects over that have no marks of Helm, or those of another release.
+    pub take_ownership: bool,
+    /// Take fields over that others have set.
+    pub force_conflicts: bool,
+    /// Take over the number of replicas alone: starting and stopping mean exactly that field.
+    pub take_replicas: bool,
+    /// The desired record itself says whether the instance runs; otherwise what was meant before stays.
+    pub sets_intent: bool,
+}
+
+/// A plan for one instance; nothing has been changed yet.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) desired: Desired,
+    pub(super) objects: Vec<Planned>,
+    pub(super) removals: Vec<Object>,
+    pub(super) unfinished: Option<Unfinished>,
+    /// The revision that this becomes.
+    pub revision: u32,
+    /// The revision that it is compared with.
+    pub from: Option<u32>,
+    /// Differences to what is live.
+    pub changes: Vec<Change>,
+    /// What somebody should know.
+    pub notes: Vec<String>,
+}
+
+/// An object that is going to be applied.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) object: Object,
+    /// Whether fields of others are taken over.
+    pub(super) force: bool,
+    /// Whether its field ownership has to become that of a server-side apply first.
+    pub(super) migrate: bool,
+}
+
+/// What the look at one object found.
+enum Found {
+    /// It can be applied.
+    Fine {
+        planned: Box<Planned>,
+        change: Option<Change>,
+        notes: Vec<String>,
+    },
+    /// It cannot.
+    Problem(ErrorKind, Diagnostic),
+}
+
+impl Plan {
+    /// Whether nothing has to be done.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.from.is_some() && self.desired.rollback_to.is_none()
+    }
+}
+
+impl ClusterRelease {
+    /// Compares what is desired with what is live.
+    ///
+    /// # Errors
+    ///
+    /// Everything that would refuse it: kinds that the cluster does not know, wrong fields, fields that cannot be
+    /// changed, fields and objects of others, a record that is too large.
+    pub async fn plan(
+        &self,
+        mut desired: Desired,
+        allowed: Allowed,
+        unfinished: Option<Unfinished>,
+    ) -> CommandResult<Plan> {
+        let mut notes = Vec::new();
+        if allowed.sets_intent {
+            // as it is
+        } else if let Some(stopped) = self.stopped().filter(|_| self.exists()) {
+            // stopped on purpose survives a deploy
+            if intent::stopped(&desired.record).is_none() {
+                intent::stop(&mut desired.record, &stopped)?;
+            }
+            notes.push(format!(
+                "`{name}` is stopped on purpose, by {} on {}: it is made ready and not started; `ioc start {name}` starts it",
+                stopped.by,
+                stopped.at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+                name = self.name
+            ));
+        } else {
+            // a revision that was stopped, once more, while it is meant to run
+            intent::start(&mut desired.record)?;
+        }
+        self.check_size(&desired)?;
+        let resources = read(&desired.record.manifest)?;
+        let mut objects = Vec::new();
+        let mut problems: Vec<(ErrorKind, Diagnostic)> = Vec::new();
+        for resource in &resources {
+            match self.locate(resource).await? {
+                Some(object) => objects.push(object),
+                None if is_defined_here(resource, &resources, &desired.definitions) => {
+                    notes.push(format!(
+                        "{} is of a kind that comes with this deploy: it is checked when it is applied",
+                        resource.id
+                    ));
+                    objects.push(self.guess(resource));
+                }
+                None => problems.push((ErrorKind::Input, unknown_kind(resource))),
+            }
+        }
+        let new_namespaces: BTreeSet<&str> = resources
+            .iter()
+            .filter(|resource| resource.id.kind == "Namespace")
+            .map(|resource| resource.id.name.as_str())
+            .collect();
+        let before = self
+            .base()
+            .map(|record| read(&record.manifest))
+            .transpose()?;
+        let before = before.unwrap_or_default();
+        let looks: Vec<CommandResult<Found>> = stream::iter(objects)
+            .map(|object| self.look(object, &before, allowed, &new_namespaces))
+            .buffered(AT_A_TIME)
+            .collect()
+            .await;
+        let mut planned = Vec::new();
+        let mut changes = Vec::new();
+        for look in looks {
+            match look? {
+                Found::Fine {
+                    planned: one,
+                    change,
+                    notes: more,
+                } => {
+                    planned.push(*one);
+                    changes.extend(change);
+                    notes.extend(more);
+                }
+                Found::Problem(kind, diagnostic) => problems.push((kind, diagnostic)),
+            }
+        }
+        if let Some((kind, _)) = problems.first() {
+            return Err(CommandError::from_diagnostics(
+                *kind,
+                format!("`{}` cannot be deployed", self.name),
+                problems
+                    .into_iter()
+                    .map(|(_, diagnostic)| diagnostic)
+                    .collect(),
+            ));
+        }
+        let removals = self.removals(&planned, &mut changes, &mut notes).await?;
+        order_definitions_first(&mut planned);
+        Ok(Plan {
+            revision: release::next_revision(&self.states()),
+            from: self.deployed().map(record::revision),
+            desired,
+            objects: planned,
+            removals,
+            unfinished,
+            changes,
+            notes,
+        })
+    }
+
+    /// A record that does not fit is refused before anything is applied.
+    fn check_size(&self, desired: &Desired) -> CommandResult<()> {
+        let mut record = desired.record.clone();
+        record.name.clone_from(&self.name);
+        // room for what is added until it is written
+        record.info.description = "x".repeat(200);
+        records::encoded(&record).map(|_| ())
+    }
+
+    async fn locate(&self, resource: &Resource) -> CommandResult<Option<Object>> {
+        Object::locate(&self.cluster, resource).await.map_err(
+            self.cluster
+                .failed(format!("find the kind {}", resource.id.kind)),
+        )
+    }
+
+    /// An object whose kind is not there yet. It is located again when it is applied.
+    fn guess(&self, resource: &Resource) -> Object {
+        let version = resource.body["apiVersion"].as_str().unwrap_or_default();
+        let group = version.split_once('/').map_or("", |(group, _)| group);
+        let kind = kube::core::GroupVersionKind::gvk(group, "", &resource.id.kind);
+        Object {
+            id: ObjectId {
+                group: group.to_owned(),
+                kind: resource.id.kind.clone(),
+                namespace: None,
+                name: resource.id.name.clone(),
+            },
+            resource: kube::core::ApiResource::from_gvk(&kind),
+            source: resource.source.clone(),
+            body: resource.body.clone(),
+        }
+    }
+
+    async fn look(
+        &self,
+        object: Object,
+        before: &[Resource],
+        allowed: Allowed,
+        new_namespaces: &BTreeSet<&str>,
+    ) -> CommandResult<Found> {
+        let cluster = &self.cluster;
+        let name = object.described(cluster);
+        let id = ResourceId {
+            kind: object.id.kind.clone(),
+            name: object.id.name.clone(),
+        };
+        let added = Change {
+            resource: id.clone(),
+            nature: Nature::Added,
+            fields: Vec::new(),
+        };
+        let fine = |object, force, migrate, change, notes| Found::Fine {
+            planned: Box::new(Planned {
+                object,
+                force,
+                migrate,
+            }),
+            change,
+            notes,
+        };
+        let is_guess = object.resource.version.is_empty();
+        let comes_with_namespace = object
+            .id
+            .namespace
+            .as_deref()
+            .is_some_and(|namespace| new_namespaces.contains(namespace));
+        if is_guess {
+            return Ok(fine(object, false, false, Some(added), Vec::new()));
+        }
+        let live = object
+            .live(cluster)
+            .await
+            .map_err(cluster.failed(format!("look at {name}")))?;
+        let Some(live) = live else {
+            if comes_with_namespace {
+                return Ok(fine(object, false, false, Some(added), Vec::new()));
+            }
+            return match object.apply(cluster, &self.name, true, false).await {
+                Ok(_) => Ok(fine(object, false, false, Some(added), Vec::new())),
+                Err(kube::Error::Api(status)) if is_without_dry_run(&status.message) => {
+                    let note = format!("{name} could not be tried out: {}", status.message);
+                    Ok(fine(object, false, false, Some(added), vec![note]))
+                }
+                Err(source) => self.refusal(source, &object, &name, true),
+            };
+        };
+        match owner(&live.metadata, &self.name, &cluster.namespace) {
+            Owner::Us => {}
+            _ if allowed.take_ownership => {}
+            other => {
+                return Ok(Found::Problem(
+                    ErrorKind::Conflict,
+                    not_ours(&object, &name, &other),
+                ));
+            }
+        }
+        let migrate = managed_fields::is_client_side(&live.metadata);
+        let mut force = allowed.force_conflicts;
+        let mut result = object.apply(cluster, &self.name, true, force).await;
+        if let Err(kube::Error::Api(status)) = &result {
+            let conflicts = error::field_conflicts(status);
+            let by_client = migrate && conflicts.iter().all(|conflict| conflict.owner == "helm");
+            let replicas = allowed.take_replicas
+                && conflicts
+                    .iter()
+                    .all(|conflict| conflict.field == "spec.replicas");
+            if !conflicts.is_empty() && (by_client || replicas) {
+                // after the migration of its ownership there is no conflict left
+                force = replicas;
+                result = object.apply(cluster, &self.name, true, true).await;
+            }
+        }
+        match result {
+            Ok(after) => Ok(self.compared(object, &live, &after, before, (force, migrate))),
+            Err(kube::Error::Api(status)) if is_without_dry_run(&status.message) => {
+                let change = Change {
+                    nature: Nature::Changed,
+                    ..added
+                };
+                let note = format!("{name} could not be tried out: {}", status.message);
+                Ok(fine(object, force, migrate, Some(change), vec![note]))
+            }
+            Err(source) => self.refusal(source, &object, &name, false),
+        }
+    }
+
+    /// What an apply would change of a live object.
+    fn compared(
+        &self,
+        object: Object,
+        live: &DynamicObject,
+        after: &DynamicObject,
+        before: &[Resource],
+        (force, migrate): (bool, bool),
+    ) -> Found {
+        let fields = plan::fields(&object.id.kind, &comparable(live), &comparable(after));
+        let mut notes = Vec::new();
+        let is_same_as_before = before
+            .iter()
+            .any(|resource| resource.id.kind == object.id.kind && resource.body == object.body);
+        if !fields.is_empty() && is_same_as_before {
+            notes.push(format!(
+                "{} was changed outside of its release: that is put back",
+                object.described(&self.cluster)
+            ));
+        }
+        let change = (!fields.is_empty()).then(|| Change {
+            resource: ResourceId {
+                kind: object.id.kind.clone(),
+                name: object.id.name.clone(),
+            },
+            nature: Nature::Changed,
+            fields,
+        });
+        Found::Fine {
+            planned: Box::new(Planned {
+                object,
+                force,
+                migrate,
+            }),
+            change,
+            notes,
+        }
+    }
+
+    /// A dry run that was refused: a finding when the manifest or somebody's field is the reason.
+    fn refusal(
+        &self,
+        source: kube::Error,
+        object: &Object,
+        name: &str,
+        is_new: bool,
+    ) -> CommandResult<Found> {
+        let doing = if is_new { "make" } else { "change" };
+        let kube::Error::Api(status) = &source else {
+            return Err(self.cluster.failed(format!("{doing} {name}"))(source));
+        };
+        let place = Place::file(&object.source);
+        let namespace = object
+            .id
+            .namespace
+            .as_deref()
+            .unwrap_or(&self.cluster.namespace);
+        if let Some(found) = immutable::of_refusal(status, &object.id, namespace) {
+            let diagnostic =
+                Diagnostic::error(format!("{name} cannot be changed in place: {}", found.what))
+                    .at(place)
+                    .hint(found.way_out);
+            return Ok(Found::Problem(ErrorKind::Conflict, diagnostic));
+        }
+        let conflicts = error::field_conflicts(status);
+        if !conflicts.is_empty() {
+            let fields: Vec<String> = conflicts
+                .iter()
+                .map(|conflict| format!("`{}` by {}", conflict.field, conflict.owner))
+                .collect();
+            let diagnostic = Diagnostic::error(format!("{name} has fields that were set by others: {}", fields.join(", ")))
+                .at(place)
+                .hint("set the same value in the instance, undo the change with the tool that made it, or take the fields over with `--force-conflicts`");
+            return Ok(Found::Problem(ErrorKind::Conflict, diagnostic));
+        }
+        if matches!(status.code, 400 | 422) {
+            let error = self.cluster.failed(format!("{doing} {name}"))(source);
+            let why = error.causes().join("; ");
+            let diagnostic =
+                Diagnostic::error(format!("the cluster refuses {name}: {why}")).at(place);
+            return Ok(Found::Problem(ErrorKind::Input, diagnostic));
+        }
+        Err(self.cluster.failed(format!("{doing} {name}"))(source))
+    }
+
+    /// Objects that this release has made and that the new manifests do not have: those of the revision in use, and
+    /// of later ones that did not get through.
+    async fn removals(
+        &self,
+        planned: &[Planned],
+        changes: &mut Vec<Change>,
+        notes: &mut Vec<String>,
+    ) -> CommandResult<Vec<Object>> {
+        let wanted: BTreeSet<&ObjectId> = planned.iter().map(|one| &one.object.id).collect();
+        let mut removals: Vec<Object> = Vec::new();
+        for object in self.made_objects().await? {
+            if wanted.contains(&object.id) || removals.iter().any(|other| other.id == object.id) {
+                continue;
+            }
+            let name = object.described(&self.cluster);
+            let live = object
+                .live(&self.cluster)
+                .await
+                .map_err(self.cluster.failed(format!("look at {name}")))?;
+            let Some(live) = live else { continue };
+            if object.is_kept() || is_kept_live(&live.metadata) {
+                notes.push(format!("{name} is no longer part of the chart and stays, as its `helm.sh/resource-policy` says"));
+                continue;
+            }
+            if owner(&live.metadata, &self.name, &self.cluster.namespace) != Owner::Us {
+                notes.push(format!("{name} is no longer part of the chart and stays: it does not belong to this release any more"));
+                continue;
+            }
+            changes.push(Change {
+                resource: ResourceId {
+                    kind: object.id.kind.clone(),
+                    name: object.id.name.clone(),
+                },
+                nature: Nature::Removed,
+                fields: Vec::new(),
+            });
+            removals.push(object);
+        }
+        removals.reverse();
+        Ok(removals)
+    }
+
+    /// Objects in the manifests of the revision in use and of all later ones.
+    pub(super) async fn made_objects(&self) -> CommandResult<Vec<Object>> {
+        let from = self.base().map_or(0, record::revision);
+        let mut objects = Vec::new();
+        for stored in &self.stored {
+            let record = &stored.record;
+            if record::revision(record) < from || record.info.status == Status::Uninstalled {
+                continue;
+            }
+            for resource in read(&record.manifest)? {
+                // a kind that is gone has no objects
+                objects.extend(self.locate(&resource).await?);
+            }
+        }
+        Ok(objects)
+    }
+
+    /// Whether everything that a revision asks for is live, hooks aside.
+    pub(super) async fn is_complete(&self, record: &Record) -> CommandResult<bool> {
+        let has_late_hooks = record.hooks.iter().any(|hook| {
+            use helm::HookEvent::{PostInstall, PostRollback, PostUpgrade};
+            hook.events
+                .iter()
+                .any(|event| matches!(event, PostInstall | PostUpgrade | PostRollback))
+        });
+        if has_late_hooks {
+            return Ok(false);
+        }
+        for resource in read(&record.manifest)? {
+            let Some(object) = self.locate(&resource).await? else {
+                return Ok(false);
+            };
+            let name = object.described(&self.cluster);
+            let live = object
+                .live(&self.cluster)
+                .await
+                .map_err(self.cluster.failed(format!("look at {name}")))?;
+            let Some(live) = live else { return Ok(false) };
+            match object.apply(&self.cluster, &self.name, true, false).await {
+                Ok(after) if comparable(&live) == comparable(&after) => {}
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Reads the manifests of a record.
+pub(super) fn read(text: &str) -> CommandResult<Vec<Resource>> {
+    manifest::parse_any(text)
+        .map_err(|diagnostic| CommandError::from_diagnostic(ErrorKind::Input, *diagnostic))
+}
+
+/// Definitions of custom resources are applied before everything else.
+fn order_definitions_first(planned: &mut [Planned]) {
+    planned.sort_by_key(|one| match one.object.id.kind.as_str() {
+        "Namespace" => 0,
+        "CustomResourceDefinition" => 1,
+        _ => 2,
+    });
+}
+
+/// Whether the kind of a resource is defined by this very release.
+fn is_defined_here(
+    resource: &Resource,
+    all: &[Resource],
+    definitions: &[(String, String)],
+) -> bool {
+    let version = resource.body["apiVersion"].as_str().unwrap_or_default();
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let defines = |body: &Value| {
+        body["kind"] == "CustomResourceDefinition"
+            && body["spec"]["group"] == json!(group)
+            && body["spec"]["names"]["kind"] == json!(resource.id.kind)
+    };
+    all.iter().any(|other| defines(&other.body))
+        || definitions.iter().any(|(_, text)| {
+            manifest::parse_any(text)
+                .is_ok_and(|resources| resources.iter().any(|other| defines(&other.body)))
+        })
+}
+
+fn unknown_kind(resource: &Resource) -> Diagnostic {
+    let version = resource.body["apiVersion"].as_str().unwrap_or_default();
+    Diagnostic::error(format!(
+        "the cluster does not know the kind {} of `{version}`",
+        resource.id.kind
+    ))
+    .at(Place::file(&resource.source))
+    .hint("is the API version right for this cluster, and is the operator installed that brings the kind?")
+}
+
+fn not_ours(object: &Object, name: &str, owner: &Owner) -> Diagnostic {
+    let whose = match owner {
+        Owner::Release { name, namespace } => {
+            format!("belongs to the release `{name}` in namespace `{namespace}`")
+        }
+        Owner::Nobody | Owner::Us => "exists and belongs to no release".to_owned(),
+    };
+    Diagnostic::error(format!("{name} {whose}"))
+        .at(Place::file(&object.source))
+        .hint("it is left alone; `--take-ownership` makes it part of this release, from then on it is changed and deleted with it")
+}
+
+fn is_without_dry_run(message: &str) -> bool {
+    message.contains("does not support dry run")
+}
