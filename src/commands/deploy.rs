@@ -94,39 +94,44 @@ pub(crate) async fn deploy(args: &DeployArgs, context: &Context) -> CommandResul
     }
     let options = acting::options(&args.act, args.atomic, args.message.clone());
     let name = |item: &(Session<'_>, Plan)| item.0.subject.instance.clone();
-    acting::in_order(planned, name, context, |(mut session, plan)| {
-        let options = options.clone();
-        async move {
-            let instance = session.subject.instance.clone();
-            if plan.is_empty() {
-                return Ok(Done {
-                    revision: plan.from,
-                    ..Done::new(&instance, "unchanged")
-                });
-            }
-            let steps = Steps::begin(printer, &instance);
-            let result = session
-                .carry_out(plan, &options, &steps, &context.cancel)
-                .await;
-            steps.end();
-            let deployed = result.map_err(|error| failed(error, &instance))?;
-            acting::warn_of_duplicates(deployed.answer.as_ref(), printer);
-            printer.info(format!(
-                "{instance}: revision {} deployed, {}",
-                deployed.revision,
-                if session.is_stopped() {
-                    "stopped on purpose".to_owned()
-                } else {
-                    acting::answered(deployed.answer.as_ref())
+    Box::pin(acting::in_order(
+        planned,
+        name,
+        context,
+        |(mut session, plan)| {
+            let options = options.clone();
+            async move {
+                let instance = session.subject.instance.clone();
+                if plan.is_empty() {
+                    return Ok(Done {
+                        revision: plan.from,
+                        ..Done::new(&instance, "unchanged")
+                    });
                 }
-            ));
-            Ok(Done {
-                revision: Some(deployed.revision),
-                answer: deployed.answer,
-                ..Done::new(&instance, "deployed")
-            })
-        }
-    })
+                let steps = Steps::begin(printer, &instance);
+                let result = session
+                    .carry_out(plan, &options, &steps, &context.cancel)
+                    .await;
+                steps.end();
+                let deployed = result.map_err(|error| failed(error, &instance))?;
+                acting::warn_of_duplicates(deployed.answer.as_ref(), printer);
+                printer.info(format!(
+                    "{instance}: revision {} deployed, {}",
+                    deployed.revision,
+                    if session.is_stopped() {
+                        "stopped on purpose".to_owned()
+                    } else {
+                        acting::answered(deployed.answer.as_ref())
+                    }
+                ));
+                Ok(Done {
+                    revision: Some(deployed.revision),
+                    answer: deployed.answer,
+                    ..Done::new(&instance, "deployed")
+                })
+            }
+        },
+    ))
     .await
 }
 

@@ -129,7 +129,10 @@ pub(super) async fn carry_all_out(
     let results: Vec<(String, CommandResult<Done>)> = stream::iter(planned)
         .map(|(release, plan)| async move {
             let name = release.name.clone();
-            (name, one(release, plan, options, what, context).await)
+            (
+                name,
+                Box::pin(one(release, plan, options, what, context)).await,
+            )
         })
         .buffered(AT_A_TIME)
         .collect()
@@ -180,6 +183,7 @@ async fn one(
     let printer = &context.printer;
     let name = release.name.clone();
     if plan.is_empty() {
+        release.tidy().await?;
         return Ok(Done {
             revision: plan.from,
             ..Done::new(&name, "unchanged")
@@ -197,11 +201,14 @@ async fn one(
         .await;
     steps.end();
     let deployed = result.map_err(|error| failed(error, &name))?;
-    printer.info(format!(
-        "{name}: revision {} {what}, {}",
-        deployed.revision,
-        readiness(deployed.is_ready, &release)
-    ));
+    let how = readiness(deployed.is_ready, &release);
+    let revision = deployed.revision;
+    printer.info(match what {
+        "stopped" => format!("{name}: stopped, as revision {revision}"),
+        "rolled-back" => format!("{name}: rolled back, as revision {revision}, {how}"),
+        "started" => format!("{name}: started, as revision {revision}, {how}"),
+        _ => format!("{name}: revision {revision} {what}, {how}"),
+    });
     Ok(Done {
         revision: Some(deployed.revision),
         ..Done::new(&name, what)

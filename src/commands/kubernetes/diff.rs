@@ -46,35 +46,32 @@ pub(crate) async fn diff(
             &release.history(),
             Some(&capabilities),
         )?;
-        let (revision, changes) = match args.revision {
-            Some(revision) => {
-                let record = release.record(revision).ok_or_else(|| {
-                    CommandError::not_found(format!("`{instance}` has no revision {revision}"))
-                        .hint(format!("`ioc history {instance}` lists them"))
-                })?;
-                let read = |text: &str| {
-                    manifest::parse(text).map_err(|diagnostic| {
-                        CommandError::from_diagnostic(ErrorKind::Input, *diagnostic)
-                    })
-                };
-                let before = read(&record.manifest)?;
-                (
-                    Some(revision),
-                    plan::changes(&before, &read(&desired.record.manifest)?),
-                )
+        let (revision, changes) = if let Some(revision) = args.revision {
+            let record = release.record(revision).ok_or_else(|| {
+                CommandError::not_found(format!("`{instance}` has no revision {revision}"))
+                    .hint(format!("`ioc history {instance}` lists them"))
+            })?;
+            let read = |text: &str| {
+                manifest::parse(text).map_err(|diagnostic| {
+                    CommandError::from_diagnostic(ErrorKind::Input, *diagnostic)
+                })
+            };
+            let before = read(&record.manifest)?;
+            (
+                Some(revision),
+                plan::changes(&before, &read(&desired.record.manifest)?),
+            )
+        } else {
+            // conflicts are shown as changes here; a deploy refuses them
+            let allowed = Allowed {
+                force_conflicts: true,
+                ..Allowed::default()
+            };
+            let plan = release.plan(desired, allowed, None).await?;
+            for note in &plan.notes {
+                context.printer.warning(note.clone());
             }
-            None => {
-                // conflicts are shown as changes here; a deploy refuses them
-                let allowed = Allowed {
-                    force_conflicts: true,
-                    ..Allowed::default()
-                };
-                let plan = release.plan(desired, allowed, None).await?;
-                for note in &plan.notes {
-                    context.printer.warning(note.clone());
-                }
-                (plan.from, plan.changes)
-            }
+            (plan.from, plan.changes)
         };
         differences.push(Difference {
             instance,

@@ -17,6 +17,7 @@ use crate::fleet::kubernetes::object::Object;
 use crate::fleet::kubernetes::plan::{Allowed, Plan, Planned, read};
 use crate::fleet::kubernetes::release::ClusterRelease;
 use crate::fleet::kubernetes::retry::retrying;
+use crate::fleet::kubernetes::uninstall::Removal;
 use crate::fleet::progress::Progress;
 use crate::fleet::release::decide::HISTORY_LIMIT;
 use crate::fleet::release::record::{self, BEAMLINE, DEPLOYED_BY, annotate};
@@ -382,7 +383,7 @@ impl ClusterRelease {
         let cancel = CancellationToken::new();
         let Some(before) = before else {
             progress.step(&format!("removing {name} again"));
-            let removed = Box::pin(self.uninstall(&Default::default(), progress, &cancel)).await;
+            let removed = Box::pin(self.uninstall(&Removal::default(), progress, &cancel)).await;
             return match removed {
                 Ok(_) => error.hint("it was removed again (`--atomic`)"),
                 Err(second) => error.hint(format!(

@@ -195,6 +195,8 @@ fn refused(status: &Status, doing: &str, facts: &Facts) -> CommandError {
         }
         409 => conflict(status, doing),
         400 | 422 => invalid(status, doing),
+        // a list with two elements of one key cannot be applied; the server calls that a fault of its own
+        500 if status.message.contains("typed patch object") => invalid(status, doing),
         429 => CommandError::new(ErrorKind::Cluster, format!("failed to {doing}"))
             .caused_by(status.message.clone())
             .hint("the API server is overloaded; try again later"),

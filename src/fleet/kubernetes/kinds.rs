@@ -45,13 +45,12 @@ impl Kinds {
     /// The cluster's refusal.
     pub async fn find(&self, api_version: &str, kind: &str) -> Result<Option<Kind>, kube::Error> {
         let mut known = self.known.lock().await;
-        let list = match known.get(api_version) {
-            Some(list) => list.clone(),
-            None => {
-                let list = self.ask(api_version).await?.map(Arc::new);
-                known.insert(api_version.to_owned(), list.clone());
-                list
-            }
+        let list = if let Some(list) = known.get(api_version) {
+            list.clone()
+        } else {
+            let list = self.ask(api_version).await?.map(Arc::new);
+            known.insert(api_version.to_owned(), list.clone());
+            list
         };
         let Some(list) = list else {
             return Ok(None);

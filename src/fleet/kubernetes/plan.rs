@@ -125,7 +125,7 @@ impl ClusterRelease {
                         "{} is of a kind that comes with this deploy: it is checked when it is applied",
                         resource.id
                     ));
-                    objects.push(self.guess(resource));
+                    objects.push(guess(resource));
                 }
                 None => problems.push((ErrorKind::Input, unknown_kind(resource))),
             }
@@ -199,24 +199,6 @@ impl ClusterRelease {
             self.cluster
                 .failed(format!("find the kind {}", resource.id.kind)),
         )
-    }
-
-    /// An object whose kind is not there yet. It is located again when it is applied.
-    fn guess(&self, resource: &Resource) -> Object {
-        let version = resource.body["apiVersion"].as_str().unwrap_or_default();
-        let group = version.split_once('/').map_or("", |(group, _)| group);
-        let kind = kube::core::GroupVersionKind::gvk(group, "", &resource.id.kind);
-        Object {
-            id: ObjectId {
-                group: group.to_owned(),
-                kind: resource.id.kind.clone(),
-                namespace: None,
-                name: resource.id.name.clone(),
-            },
-            resource: kube::core::ApiResource::from_gvk(&kind),
-            source: resource.source.clone(),
-            body: resource.body.clone(),
-        }
     }
 
     async fn look(
@@ -321,11 +303,23 @@ impl ClusterRelease {
         before: &[Resource],
         (force, migrate): (bool, bool),
     ) -> Found {
-        let fields = plan::fields(&object.id.kind, &comparable(live), &comparable(after));
+        let kind = &object.id.kind;
+        let mut fields = plan::fields(kind, &comparable(live), &comparable(after));
         let mut notes = Vec::new();
-        let is_same_as_before = before
+        let earlier = before
             .iter()
-            .any(|resource| resource.id.kind == object.id.kind && resource.body == object.body);
+            .find(|resource| resource.id.kind == *kind && resource.id.name == object.id.name);
+        if migrate && let Some(earlier) = earlier {
+            // the dry run keeps what client-side Helm owns until its ownership is taken over
+            let gone = plan::fields(kind, &earlier.body, &object.body);
+            let gone = gone.into_iter().filter(|field| field.after.is_none());
+            for field in gone {
+                if !fields.iter().any(|other| other.path == field.path) {
+                    fields.push(field);
+                }
+            }
+        }
+        let is_same_as_before = earlier.is_some_and(|earlier| earlier.body == object.body);
         if !fields.is_empty() && is_same_as_before {
             notes.push(format!(
                 "{} was changed outside of its release: that is put back",
@@ -387,7 +381,7 @@ impl ClusterRelease {
                 .hint("set the same value in the instance, undo the change with the tool that made it, or take the fields over with `--force-conflicts`");
             return Ok(Found::Problem(ErrorKind::Conflict, diagnostic));
         }
-        if matches!(status.code, 400 | 422) {
+        if matches!(status.code, 400 | 422) || status.message.contains("typed patch object") {
             let error = self.cluster.failed(format!("{doing} {name}"))(source);
             let why = error.causes().join("; ");
             let diagnostic =
@@ -456,7 +450,7 @@ impl ClusterRelease {
         Ok(objects)
     }
 
-    /// Whether everything that a revision asks for is live, hooks aside.
+    /// Whether everything that a revision asks for is live and ready, hooks aside.
     pub(super) async fn is_complete(&self, record: &Record) -> CommandResult<bool> {
         let has_late_hooks = record.hooks.iter().any(|hook| {
             use helm::HookEvent::{PostInstall, PostRollback, PostUpgrade};
@@ -480,6 +474,9 @@ impl ClusterRelease {
             match object.apply(&self.cluster, &self.name, true, false).await {
                 Ok(after) if comparable(&live) == comparable(&after) => {}
                 _ => return Ok(false),
+            }
+            if !self.is_ready(&object).await? {
+                return Ok(false);
             }
         }
         Ok(true)
@@ -519,6 +516,24 @@ fn is_defined_here(
             manifest::parse_any(text)
                 .is_ok_and(|resources| resources.iter().any(|other| defines(&other.body)))
         })
+}
+
+/// An object whose kind is not there yet. It is located again when it is applied.
+fn guess(resource: &Resource) -> Object {
+    let version = resource.body["apiVersion"].as_str().unwrap_or_default();
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let kind = kube::core::GroupVersionKind::gvk(group, "", &resource.id.kind);
+    Object {
+        id: ObjectId {
+            group: group.to_owned(),
+            kind: resource.id.kind.clone(),
+            namespace: None,
+            name: resource.id.name.clone(),
+        },
+        resource: kube::core::ApiResource::from_gvk(&kind),
+        source: resource.source.clone(),
+        body: resource.body.clone(),
+    }
 }
 
 fn unknown_kind(resource: &Resource) -> Diagnostic {

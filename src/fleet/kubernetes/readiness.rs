@@ -261,7 +261,7 @@ pub(super) fn warnings(events: &[Event]) -> Vec<String> {
                 .as_ref()
                 .map(|time| time.0)
                 .or_else(|| event.event_time.as_ref().map(|time| time.0))
-                .map_or(0, |time| time.as_second());
+                .map_or(0, jiff::Timestamp::as_second);
             let message = one_line(event.message.as_deref().unwrap_or_default());
             let reason = event.reason.as_deref().unwrap_or_default();
             let text = match reason {
@@ -307,10 +307,10 @@ mod tests {
     use super::*;
 
     fn set(spec: serde_json::Value, status: serde_json::Value) -> StatefulSet {
-        serde_json::from_value(
-            json!({"metadata": {"generation": 2}, "spec": spec, "status": status}),
-        )
-        .unwrap()
+        let mut value = json!({"metadata": {"generation": 2}});
+        value["spec"] = spec;
+        value["status"] = status;
+        serde_json::from_value(value).unwrap()
     }
 
     #[test]
@@ -349,7 +349,8 @@ mod tests {
     }
 
     fn why(status: serde_json::Value) -> (String, bool) {
-        let value = json!({"metadata": {"name": "x-0"}, "status": status});
+        let mut value = json!({"metadata": {"name": "x-0"}});
+        value["status"] = status;
         let pod: Pod = serde_json::from_value(value).unwrap();
         let trouble = super::pod(&pod).unwrap();
         (trouble.why, trouble.is_stuck)

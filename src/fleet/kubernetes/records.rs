@@ -16,7 +16,7 @@ use kube::core::ObjectMeta;
 use crate::fleet::kubernetes::Cluster;
 use crate::fleet::kubernetes::holder::{HOLDER, Holder};
 use crate::fleet::kubernetes::retry::retrying;
-use crate::fleet::release::record::{self, Record, storage_name};
+use crate::fleet::release::record::{self, Record, is_unfinished, storage_name};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// What a Secret may hold, in bytes.
@@ -177,33 +177,43 @@ impl Records {
             stored.record.version, stored.record.name, stored.record.info.status
         );
         let parameters = PostParams::default();
-        let result = retrying(|| self.secrets.replace(&name, &parameters, &secret)).await;
-        match result {
-            Ok(secret) => {
-                *stored = read(&secret)?;
-                Ok(())
-            }
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                // our own request may have got through although its answer was lost
-                let there = retrying(|| self.secrets.get(&name))
-                    .await
-                    .map_err(self.cluster.failed(doing.clone()))?;
-                let there = read(&there)?;
-                if there.record == stored.record {
-                    *stored = there;
+        for _attempt in 0..3 {
+            let result = retrying(|| self.secrets.replace(&name, &parameters, &secret)).await;
+            match result {
+                Ok(secret) => {
+                    *stored = read(&secret)?;
                     return Ok(());
                 }
-                Err(CommandError::new(
-                    ErrorKind::Conflict,
-                    format!("failed to {doing}: another command has changed the record"),
-                )
-                .hint(format!(
-                    "`ioc history {}` shows what it is now",
-                    stored.record.name
-                )))
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(error) => return Err(self.cluster.failed(doing)(error)),
             }
-            Err(error) => Err(self.cluster.failed(doing)(error)),
+            let there = retrying(|| self.secrets.get(&name))
+                .await
+                .map_err(self.cluster.failed(doing.clone()))?;
+            let there = read(&there)?;
+            // our own request may have got through although its answer was lost
+            if there.record == stored.record {
+                *stored = there;
+                return Ok(());
+            }
+            // a last sign of life of this very command may have come in between
+            let is_ours = match (&there.holder, &stored.holder) {
+                (Some(there), Some(ours)) => there.is_same(ours),
+                _ => false,
+            };
+            if !(is_ours && is_unfinished(there.record.info.status)) {
+                break;
+            }
+            secret.metadata.resource_version = there.resource_version;
         }
+        Err(CommandError::new(
+            ErrorKind::Conflict,
+            format!("failed to {doing}: another command has changed the record"),
+        )
+        .hint(format!(
+            "`ioc history {}` shows what it is now",
+            stored.record.name
+        )))
     }
 
     /// Reads a revision again, for its present resource version.

@@ -164,51 +164,56 @@ impl ClusterRelease {
         if !is_unfinished(status) {
             return Ok(None);
         }
-        let who = match &newest.holder {
-            Some(holder) => match holder.life() {
+        let who = if let Some(holder) = newest.holder.clone() {
+            match holder.life() {
                 Life::Alive => return Err(self.busy(&holder.to_string(), &holder.doing)),
-                Life::Dead => holder.to_string(),
-                Life::Elsewhere if at_once => holder.to_string(),
-                Life::Elsewhere => {
-                    let holder = holder.clone();
+                Life::Elsewhere if !at_once => {
                     progress.step(&format!(
                         "looking whether {holder} still works on {}",
                         self.name
                     ));
                     if !self.is_silent(revision, &holder).await? {
-                        return Box::pin(self.unfinished_again(&holder)).await;
+                        return self.unfinished_again(&holder).await;
                     }
-                    holder.to_string()
                 }
-            },
-            None => {
-                let age = newest
-                    .written
-                    .map(|written| Timestamp::now().duration_since(written))
-                    .and_then(|age| std::time::Duration::try_from(age).ok())
-                    .unwrap_or_default();
-                if !at_once && age < AGE_OF_OTHERS {
-                    return Err(CommandError::new(
-                        ErrorKind::Conflict,
-                        format!("`{}` is being worked on", self.name),
-                    )
-                    .caused_by(format!(
-                        "revision {revision} is {status} since {} seconds, by `helm` or another tool that leaves no sign of life",
-                        age.as_secs()
-                    ))
-                    .hint(format!(
-                        "wait until it has ended; after {} minutes without an end it counts as interrupted, and with `--repair` at once",
-                        AGE_OF_OTHERS.as_secs() / 60
-                    )));
-                }
-                "`helm` or another tool".to_owned()
+                Life::Dead | Life::Elsewhere => {}
             }
+            holder.to_string()
+        } else {
+            self.others_have_ended(newest, at_once)?;
+            "`helm` or another tool".to_owned()
         };
         Ok(Some(Unfinished {
             revision: u32::try_from(revision).unwrap_or(0),
             status,
             who,
         }))
+    }
+
+    /// A command that leaves no sign of life counts as dead after a while.
+    fn others_have_ended(&self, newest: &Stored, at_once: bool) -> CommandResult<()> {
+        let age = newest
+            .written
+            .map(|written| Timestamp::now().duration_since(written))
+            .and_then(|age| std::time::Duration::try_from(age).ok())
+            .unwrap_or_default();
+        if at_once || age >= AGE_OF_OTHERS {
+            return Ok(());
+        }
+        Err(CommandError::new(
+            ErrorKind::Conflict,
+            format!("`{}` is being worked on", self.name),
+        )
+        .caused_by(format!(
+            "revision {} is {} since {} seconds, by `helm` or another tool that leaves no sign of life",
+            newest.record.version,
+            newest.record.info.status,
+            age.as_secs()
+        ))
+        .hint(format!(
+            "wait until it has ended; after {} minutes without an end it counts as interrupted, and with `--repair` at once",
+            AGE_OF_OTHERS.as_secs() / 60
+        )))
     }
 
     /// The holder lived, or has finished meanwhile.
@@ -282,6 +287,22 @@ impl ClusterRelease {
     /// Makes a revision the one in use, and the others superseded. The new one first: at no moment is there none.
     pub(super) async fn mark_deployed(&mut self, revision: u32, words: &str) -> CommandResult<()> {
         self.write_status(revision, Status::Deployed, words).await?;
+        self.supersede_all_but(revision).await
+    }
+
+    /// A command that was killed at its very end leaves two revisions deployed; the newest is the one in use.
+    ///
+    /// # Errors
+    ///
+    /// A record that cannot be written.
+    pub async fn tidy(&mut self) -> CommandResult<()> {
+        match release::deployed(&self.states()) {
+            Some(newest) => self.supersede_all_but(newest).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn supersede_all_but(&mut self, revision: u32) -> CommandResult<()> {
         let others: Vec<u32> = self
             .states()
             .into_iter()

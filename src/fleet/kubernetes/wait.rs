@@ -92,6 +92,15 @@ impl ClusterRelease {
         }
     }
 
+    /// Whether an object is ready; those that are not waited for are.
+    pub(super) async fn is_ready(&self, object: &Object) -> CommandResult<bool> {
+        if !is_awaited(object) {
+            return Ok(true);
+        }
+        let workload = self.workload(object).await?;
+        Ok(workload.is_some_and(|workload| workload.why.is_none()))
+    }
+
     async fn not_ready(
         &self,
         object: &Object,

@@ -6,5 +6,7 @@
 
 mod bed;
 mod cluster;
+mod deploy;
 mod facility;
+mod killed;
 mod site;

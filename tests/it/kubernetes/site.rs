@@ -142,10 +142,17 @@ impl Site {
 
     /// What sites do without us: `helm upgrade --install` of an instance with the values of both files.
     pub(crate) fn helm_deploy(&self, instance: &str, more: &[&str]) -> String {
+        cluster::succeed(self.helm_upgrade(instance, more))
+    }
+
+    /// The same, ready to be run or changed further.
+    pub(crate) fn helm_upgrade(&self, instance: &str, more: &[&str]) -> Command {
         let folder = format!("beamlines/{}/services/{instance}", self.name);
         let shared = format!("beamlines/{}/services/values.yaml", self.name);
         let own = format!("{folder}/values.yaml");
         let arguments = [
+            "--namespace",
+            &self.name,
             "upgrade",
             "--install",
             instance,
@@ -155,7 +162,7 @@ impl Site {
             "-f",
             &own,
         ];
-        self.helm(&[&arguments, more].concat())
+        self.helm_command(&[&arguments, more].concat())
     }
 
     fn helm_command(&self, arguments: &[&str]) -> Command {
