@@ -9,6 +9,7 @@ use kube::api::{DeleteParams, ListParams};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::fleet::kubernetes::holder::Holder;
 use crate::fleet::kubernetes::object::{Object, Owner, is_kept_live, owner};
 use crate::fleet::kubernetes::release::ClusterRelease;
 use crate::fleet::kubernetes::retry::retrying;
@@ -50,19 +51,18 @@ impl ClusterRelease {
         cancel: &CancellationToken,
     ) -> CommandResult<Removed> {
         let name = self.name.clone();
-        let Some(newest) = self
-            .stored
-            .last()
-            .map(|stored| record::revision(&stored.record))
-        else {
+        let holder = Holder::this(&self.cluster.user, "deletes");
+        let Some(stored) = self.stored.last_mut() else {
             return Err(CommandError::not_found(format!("`{name}` is not deployed")));
         };
-        if let Some(stored) = self.stored.last_mut() {
-            stored.record.info.deleted = Some(record::time(Timestamp::now()));
-        }
-        let words = "Deletion in progress (or silently failed)";
-        self.write_status(newest, Status::Uninstalling, words)
-            .await?;
+        let newest = record::revision(&stored.record);
+        stored.record.info.deleted = Some(record::time(Timestamp::now()));
+        stored.record.set_status(
+            Status::Uninstalling,
+            "Deletion in progress (or silently failed)",
+        );
+        self.records.update(stored, Some(&holder)).await?;
+        let heartbeat = self.heartbeat(newest, &holder);
         let mut hooks = self.base_hooks();
         let patience = removal.wait.unwrap_or(Duration::from_mins(5));
         self.run_hooks(&mut hooks, HookEvent::PreDelete, patience, progress, cancel)
@@ -131,6 +131,7 @@ impl ClusterRelease {
             cancel,
         )
         .await?;
+        drop(heartbeat);
         if removal.keep_history {
             self.write_status(newest, Status::Uninstalled, "Uninstallation complete")
                 .await?;
