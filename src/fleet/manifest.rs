@@ -125,19 +125,6 @@ pub fn with_body(
     Ok(None)
 }
 
-/// The documents of a text as they stand there, separators included: put together they are the text again.
-pub fn split(text: &str) -> Vec<String> {
-    let mut documents = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let first_line = rest.find('\n').map_or(rest.len(), |end| end + 1);
-        let end = first_line + separator(&rest[first_line..]);
-        documents.push(rest[..end].to_owned());
-        rest = &rest[end..];
-    }
-    documents
-}
-
 /// A document of the text with the template it came from.
 struct Document<'a> {
     source: PathBuf,

@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use crate::diagnostic::Diagnostic;
 use crate::fleet::manifest;
 use crate::fleet::release::Record;
 use crate::fleet::release::record::{annotate, annotation};
@@ -93,44 +94,25 @@ fn with_replicas(
     text: &str,
     wanted: impl Fn(&str, &str) -> Option<i64>,
 ) -> CommandResult<(String, serde_json::Map<String, Value>)> {
-    let mut out = String::new();
+    let unreadable =
+        |diagnostic: Box<Diagnostic>| CommandError::from_diagnostic(ErrorKind::Input, *diagnostic);
+    let mut out = text.to_owned();
     let mut before = serde_json::Map::new();
-    for document in manifest::split(text) {
-        let resources = manifest::parse_any(&document)
-            .map_err(|diagnostic| CommandError::from_diagnostic(ErrorKind::Input, *diagnostic))?;
-        let [resource] = resources.as_slice() else {
-            out.push_str(&document);
-            continue;
-        };
-        if !SCALABLE.contains(&resource.id.kind.as_str()) {
-            out.push_str(&document);
+    for resource in manifest::parse_any(text).map_err(unreadable)? {
+        let (kind, name) = (&resource.id.kind, &resource.id.name);
+        if !SCALABLE.contains(&kind.as_str()) {
             continue;
         }
-        let (kind, name) = (&resource.id.kind, &resource.id.name);
-        let count = resource
-            .body
-            .pointer("/spec/replicas")
-            .and_then(Value::as_i64)
-            .unwrap_or(1);
+        let replicas = resource.body.pointer("/spec/replicas");
+        let count = replicas.and_then(Value::as_i64).unwrap_or(1);
         before.insert(format!("{kind}/{name}"), json!(count));
-        match wanted(kind, name) {
-            Some(replicas) if replicas != count => {
-                let mut body = resource.body.clone();
-                body["spec"]["replicas"] = json!(replicas);
-                let written = crate::yaml::to_string(&body).map_err(|source| {
-                    CommandError::new(ErrorKind::Internal, "a manifest cannot be written")
-                        .caused_by(source)
-                })?;
-                out.push_str(&format!(
-                    "---\n# Source: {}\n{}",
-                    resource.source.display(),
-                    written
-                ));
-                if !out.ends_with('\n') {
-                    out.push('\n');
-                }
-            }
-            _ => out.push_str(&document),
+        if let Some(replicas) = wanted(kind, name)
+            && replicas != count
+        {
+            let mut body = resource.body.clone();
+            body["spec"]["replicas"] = json!(replicas);
+            let changed = manifest::with_body(&out, &resource.id, &body).map_err(unreadable)?;
+            out = changed.unwrap_or(out);
         }
     }
     Ok((out, before))
