@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 part=${1:-all}
 bed=tests/testbed
-real_parts=(helm softioc engine modules registry kubernetes)
+real_parts=(helm softioc engine podman modules registry kubernetes)
 times=()
 started=$SECONDS
 

@@ -228,6 +228,18 @@ static void fromIoc(const char *bytes, size_t length)
             toClient(&clients[i], bytes, length);
 }
 
+/* Docker forgets how a process ended when it starts it again; `ioc ps` finds it in the log. */
+static void sayEnd(int status)
+{
+    char line[80];
+    size_t last = (memoryStart + memoryLength + memorySize - 1) % memorySize;
+
+    if (memoryLength && memory[last] != '\n')
+        fromIoc("\r\n", 2);
+    snprintf(line, sizeof(line), "ioc-console: the IOC ended with exit code %d\r\n", status);
+    fromIoc(line, strlen(line));
+}
+
 static void resize(unsigned rows, unsigned columns)
 {
     struct winsize w = { .ws_row = rows, .ws_col = columns };
@@ -554,6 +566,7 @@ static int serve(char **command)
                 dropClient(c);
         }
     }
+    sayEnd(status);
     flushLog();
     fcntl(STDOUT_FILENO, F_SETFL, logFlags);
     restoreLog();

@@ -166,7 +166,7 @@ fn read_file(
         findings.push(
             Diagnostic::error(format!(
                 "the file name `{name}` cannot be a key of a ConfigMap: `{}` is not allowed",
-                wrong.escape_default()
+                printable(wrong)
             ))
             .in_file(path)
             .hint("use letters, digits, `-`, `_` and `.`; remove backup copies of editors"),
@@ -195,7 +195,9 @@ fn read_file(
             if text_only {
                 let mut place = Place::file(path);
                 place.line = line;
-                let hint = if binary {
+                let hint = if name.starts_with('.') {
+                    "was it left by an editor? remove it: hidden files reach the IOC, too"
+                } else if binary {
                     "move it to `config-binary/`, which the IOC sees in the same place; or convert text with `iconv -t utf-8`"
                 } else {
                     "a ConfigMap takes binary files only as `binaryData`, which this chart does not write: put the file into the image, or convert text with `iconv -t utf-8`"
@@ -262,6 +264,15 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
     Diagnostic::error(error.to_string())
         .in_file(path)
         .hint("make it readable, or remove it")
+}
+
+/// A character as people write it; only what cannot be seen is escaped.
+fn printable(character: char) -> String {
+    if character.is_control() {
+        character.escape_default().to_string()
+    } else {
+        character.to_string()
+    }
 }
 
 #[cfg(test)]

@@ -42,6 +42,15 @@ fn one<'a>(instance: &'a Instance, question: &Question<'_>) -> Examined<'a> {
         // A link out of the repository is not followed by anything below.
         return examined;
     }
+    let own_values = instance.folder().join("values.yaml");
+    if own_values.is_dir() {
+        examined.findings.push(
+            Diagnostic::error("`values.yaml` is a folder")
+                .in_file(&own_values)
+                .expected("expected a file with the values of this instance"),
+        );
+        return examined;
+    }
     for path in instance.value_files().into_iter().rev() {
         match values::read(&path) {
             Ok(tree) => examined.values.push(tree),
@@ -105,6 +114,16 @@ fn rendered(
             return;
         }
     };
+    if resources.is_empty() {
+        examined.findings.push(
+            Diagnostic::warning(format!(
+                "the chart of `{}` makes no resources: nothing would run",
+                instance.name()
+            ))
+            .in_file(instance.folder())
+            .hint("is `templates` missing, or has a value switched everything off?"),
+        );
+    }
     let surroundings = workload::Surroundings {
         namespace: question.namespace,
         node: "localhost",

@@ -110,8 +110,17 @@ fn targets(args: &CheckArgs, settings: &Settings) -> CommandResult<Vec<Target>> 
     if !repository.exists()
         && let Some(name) = repository.to_str().filter(|name| !name.contains('/'))
     {
+        let wanted: Vec<&str> = std::iter::once(name)
+            .chain(args.instances.iter().map(String::as_str))
+            .collect();
+        let targets = of_instances(&wanted, settings)?;
+        if !targets.is_empty() {
+            return Ok(targets);
+        }
         // Says which beamlines there are.
-        settings.beamline(name)?;
+        settings.beamline(name).map_err(|error| {
+            error.hint("an instance is checked by its name, or as `ioc check BEAMLINE INSTANCE`")
+        })?;
     }
     let real = |path: &Path| fs_err::canonicalize(path).ok();
     let beamline = settings
@@ -119,6 +128,33 @@ fn targets(args: &CheckArgs, settings: &Settings) -> CommandResult<Vec<Target>> 
         .values()
         .find(|beamline| real(&beamline.repository) == real(repository));
     Ok(vec![target(repository, beamline, &args.instances)?])
+}
+
+/// The beamlines that have these instances; none when no beamline has any of them.
+fn of_instances(wanted: &[&str], settings: &Settings) -> CommandResult<Vec<Target>> {
+    let mut found = BTreeSet::new();
+    let mut targets = Vec::new();
+    for beamline in settings.beamlines.values() {
+        let Ok(repository) = Repository::open(&shown(&beamline.repository)) else {
+            // a beamline that is not checked out here has no instance that could be meant
+            continue;
+        };
+        let own: Vec<String> = wanted
+            .iter()
+            .filter(|name| repository.instance(name).is_ok())
+            .map(|&name| name.to_owned())
+            .collect();
+        if !own.is_empty() {
+            targets.push(target(&beamline.repository, Some(beamline), &own)?);
+            found.extend(own);
+        }
+    }
+    match wanted.iter().find(|&&name| !found.contains(name)) {
+        Some(missing) if !targets.is_empty() => Err(CommandError::not_found(format!(
+            "no beamline has an instance `{missing}`"
+        ))),
+        _ => Ok(targets),
+    }
 }
 
 fn target(

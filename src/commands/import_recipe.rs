@@ -12,6 +12,13 @@ use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// Reads the file, says what was not taken over, writes the recipe and its patches.
 pub(crate) fn import_recipe(args: &ImportRecipeArgs, context: &Context) -> CommandResult<Outcome> {
+    if !args.file.exists() {
+        let file = args.file.display();
+        return Err(
+            CommandError::not_found(format!("there is no file `{file}`"))
+                .hint("recipes of ibek-support are named `MODULE/MODULE.install.yml`"),
+        );
+    }
     let source = fs_err::read_to_string(&args.file)?;
     let folder = &context.settings.images.folder;
     let imported = import::recipe(&args.file, &source, &macros(folder)?)

@@ -161,12 +161,19 @@ impl Session<'_> {
         let changes = plan::changes(&before, &manifests.resources);
         let existing = observe::pods(&present);
         let actions = plan::actions(workloads, &existing, &images.ids, self.is_stopped());
+        let mut notes = workloads.notes.clone();
+        if engine.is_podman() && workloads.pods.iter().any(|pod| pod.wanted) {
+            notes.push(Diagnostic::note(format!(
+                "Podman does not start `{}` again when the machine has restarted; `ioc start` does",
+                self.subject.instance
+            )));
+        }
         Ok(Plan {
             revision: self.next_revision(),
             from: base.map(record::revision),
             changes,
             actions,
-            notes: workloads.notes.clone(),
+            notes,
             repair,
             desired,
             images,

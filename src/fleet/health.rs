@@ -23,7 +23,7 @@ pub struct Facts {
     pub started: Option<Timestamp>,
     /// When its process ended last.
     pub finished: Option<Timestamp>,
-    /// Exit code of the last process that ended.
+    /// Exit code of the last process that ended; `None` when none has, or nobody remembers.
     pub exit_code: Option<i64>,
     /// The kernel killed it because of its memory limit.
     pub out_of_memory: bool,
@@ -172,7 +172,9 @@ pub fn last_exit(facts: &Facts) -> Option<String> {
     if facts.out_of_memory {
         return Some("out of memory".to_owned());
     }
-    let code = facts.exit_code?;
+    let Some(code) = facts.exit_code else {
+        return Some("unknown".to_owned());
+    };
     // a process that a signal ended is reported as 128 and the number of the signal
     Some(match signal(code - 128) {
         Some(name) => format!("{code} ({name})"),
@@ -283,6 +285,11 @@ mod tests {
         assert_eq!(last_exit(&ended(0, false)).unwrap(), "0");
         assert_eq!(last_exit(&ended(139, false)).unwrap(), "139 (SIGSEGV)");
         assert_eq!(last_exit(&ended(200, false)).unwrap(), "200");
+        let forgotten = Facts {
+            exit_code: None,
+            ..ended(0, false)
+        };
+        assert_eq!(last_exit(&forgotten).unwrap(), "unknown");
         assert_eq!(last_exit(&ended(137, true)).unwrap(), "out of memory");
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::fleet::containers::{self, InstanceContainer};
 use crate::fleet::health::{self, Check, Facts, Intent, Process, State};
-use crate::fleet::local::observe;
+use crate::fleet::local::{check_now, last_exit, observe};
 use crate::fleet::release::record::{self, BEAMLINE, annotation};
 use crate::fleet::release::{Record, Status};
 use crate::fleet::session::{Fleet, Subject};
@@ -91,7 +91,9 @@ pub async fn rows(
         .flatten()
         .map(|container| (*container).clone())
         .collect();
-    let facts = observe::facts_of(&fleet.engine, &wanted).await?;
+    let mut facts = observe::facts_of(&fleet.engine, &wanted).await?;
+    check_now::fill(&fleet.engine, &wanted, &mut facts, now).await;
+    last_exit::find(&fleet.engine, &wanted, &mut facts, now).await;
     let facts: BTreeMap<&str, Facts> = wanted
         .iter()
         .map(|container| container.id.as_str())

@@ -160,7 +160,7 @@ fn everybody_sees_and_types_in_one_terminal() {
     // the log has what the IOC printed, with line feeds only
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
-        "started\ngot one\ngot two\norderly end\n"
+        "started\ngot one\ngot two\norderly end\nioc-console: the IOC ended with exit code 7\n"
     );
 }
 
@@ -218,8 +218,9 @@ fn many_lines_all_reach_the_log() {
     let console = Console::start("seq 1 200000");
     let output = console.end();
     let log = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(log.lines().count(), 200_000);
-    assert!(log.ends_with("\n200000\n"));
+    // and the line about the end
+    assert_eq!(log.lines().count(), 200_001);
+    assert!(log.ends_with("\n200000\nioc-console: the IOC ended with exit code 0\n"));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
@@ -83,6 +83,31 @@ impl Engine {
         wait_for(self.docker.list_containers(Some(options))).unwrap()
     }
 
+    /// Takes images over from another engine, as people do where there is no registry.
+    pub(crate) fn copy_images(&self, from: &Self, names: &[String]) {
+        let socket = |engine: &Self| engine.host.strip_prefix("unix://").unwrap().to_owned();
+        let names: Vec<String> = names.iter().map(|name| format!("names={name}")).collect();
+        let mut saved = Command::new("curl")
+            .args(["-fsS", "--unix-socket", &socket(from)])
+            .arg(format!("http://engine/images/get?{}", names.join("&")))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let loaded = Command::new("curl")
+            .args(["-fsS", "--unix-socket", &socket(self), "-X", "POST"])
+            .args(["-H", "Content-Type: application/x-tar", "-T", "-"])
+            .arg("http://engine/v1.40/images/load")
+            .stdin(saved.stdout.take().unwrap())
+            .output()
+            .unwrap();
+        assert!(saved.wait().unwrap().success());
+        let said = String::from_utf8_lossy(&loaded.stdout);
+        assert!(
+            loaded.status.success() && said.contains("Loaded image"),
+            "{said}"
+        );
+    }
+
     /// Everything that the engine knows of the IOC container of an instance.
     pub(crate) fn container_of(&self, beamline: &str, instance: &str) -> ContainerInspectResponse {
         let of_instance: Vec<ContainerSummary> = self
@@ -125,7 +150,7 @@ impl Engine {
     }
 
     /// A test run that was killed could not clear up. Names of its beamlines tell its process, see [`Self::name`].
-    fn clear_what_dead_runs_left(&self) {
+    pub(crate) fn clear_what_dead_runs_left(&self) {
         for container in self.containers(None) {
             let labels = container.labels.unwrap_or_default();
             let beamline = &labels["ioc.beamline"];
@@ -172,6 +197,11 @@ impl PrivateEngine {
     /// Stops its daemon; what it keeps stays.
     pub(crate) fn stop(&self) {
         self.script("down");
+    }
+
+    /// Ends its daemon and all containers at once, as a power failure does.
+    pub(crate) fn crash(&self) {
+        self.script("crash");
     }
 
     /// Starts its daemon again.

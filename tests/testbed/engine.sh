@@ -5,6 +5,7 @@
 #   engine.sh [options] env      print DOCKER_HOST=… of the engine that `up` chose
 #   engine.sh [options] status   say what runs; exit 0 if the engine answers, 3 if not
 #   engine.sh [options] down     stop the private engine (an engine found running is left alone)
+#   engine.sh [options] crash    end the private engine and all that it runs at once, as a power failure does
 #
 # Options
 #   --name NAME       another engine beside the usual one; always private
@@ -33,7 +34,7 @@ usage() { sed -n '2,/^$/{s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 verb= name=default private=false data_root= tmpfs= purge=false
 while [ $# -gt 0 ]; do
     case $1 in
-        up | env | down | status) [ -z "$verb" ] || usage; verb=$1 ;;
+        up | env | down | status | crash) [ -z "$verb" ] || usage; verb=$1 ;;
         --name) name=${2:?--name needs a value}; shift ;;
         --private) private=true ;;
         --data-root) data_root=${2:?--data-root needs a value}; shift ;;
@@ -172,6 +173,29 @@ start_private() {
     done
 }
 
+# No signal that could be caught, no time to write anything down.
+crash_private() {
+    local pid init
+    pid=$(private_pid) || fail "the private engine does not run" "$0 --name $name up"
+    say "killing the private dockerd (process $pid) and its containers"
+    local inits
+    inits=$(cat "$run"/exec/containerd/daemon/io.containerd.runtime.v2.task/moby/*/init.pid 2>/dev/null || true)
+    kill -KILL "$pid"
+    local left
+    for left in /proc/[0-9]*; do
+        left=${left#/proc/}
+        if tr '\0' ' ' <"/proc/$left/cmdline" 2>/dev/null | grep -qF -- "$run/exec/"; then
+            kill -KILL "$left" 2>/dev/null || true
+        fi
+    done
+    # The first process of a process namespace takes all others with it.
+    for init in $inits; do kill -KILL "$init" 2>/dev/null || true; done
+    for init in $pid $inits; do
+        while kill -0 "$init" 2>/dev/null; do sleep 0.05; done
+    done
+    stop_private
+}
+
 stop_private() {
     local pid waited=0
     if pid=$(private_pid); then
@@ -248,6 +272,7 @@ case $verb in
             echo "private: dockerd process $pid, images in $data_root ($(du -sh "$data_root" 2>/dev/null | cut -f1))"
         fi
         ;;
+    crash) crash_private ;;
     down)
         host=$(remembered docker-host)
         if [ -n "$host" ] && [ "$host" != "unix://$socket" ]; then

@@ -203,7 +203,11 @@ impl Connection {
             .docker()
             .inspect_exec(id)
             .await
-            .map_err(|error| refused(error, "failed to ask how the command ended"))?;
+            .map_err(|error| {
+                // Podman forgets the commands of a container that has ended, Docker answers with its own words
+                refused(error, "failed to ask how the command ended")
+                    .hint("did the IOC end meanwhile? `ioc ps` and `ioc logs --previous` tell")
+            })?;
         Ok(facts.exit_code)
     }
 }

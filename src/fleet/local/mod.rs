@@ -8,7 +8,9 @@
 //! crash or a reboot) is asked of the engine when a container is made.
 
 pub mod act;
+pub mod check_now;
 pub mod folders;
+pub mod last_exit;
 pub mod observe;
 pub mod preflight;
 pub mod publish;

@@ -54,7 +54,7 @@ pub async fn facts(engine: &Engine, id: &str) -> CommandResult<Option<Facts>> {
         Err(error) => return Err(refused(error, "failed to inspect a container")),
     };
     let state = answer.state.unwrap_or_default();
-    Ok(Some(Facts {
+    let mut facts = Facts {
         process: match state.status {
             Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::STOPPING) => {
                 Process::Running
@@ -81,7 +81,12 @@ pub async fn facts(engine: &Engine, id: &str) -> CommandResult<Option<Facts>> {
         exit_code: state.exit_code,
         out_of_memory: state.oom_killed.unwrap_or(false),
         error: state.error,
-    }))
+    };
+    if matches!(facts.process, Process::Running | Process::Paused) {
+        // the engine sets this to 0 when it starts a process; how the one before ended is found in `last_exit`
+        facts.exit_code = None;
+    }
+    Ok(Some(facts))
 }
 
 /// Facts of many containers, in their order, asked for in parallel.

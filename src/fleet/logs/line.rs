@@ -18,9 +18,19 @@ pub struct LogLine {
 #[derive(Debug, Default)]
 pub struct LineBuffer {
     pending: Vec<u8>,
+    returns_end_lines: bool,
 }
 
 impl LineBuffer {
+    /// For Podman, which leaves out the line end before a last line that has none itself: a carriage return is
+    /// all that parts the two.
+    pub fn of_podman() -> Self {
+        Self {
+            returns_end_lines: true,
+            ..Self::default()
+        }
+    }
+
     /// Takes a piece and gives the lines that are complete.
     pub fn push(&mut self, piece: &[u8]) -> Vec<LogLine> {
         let mut lines = Vec::new();
@@ -28,10 +38,24 @@ impl LineBuffer {
             self.pending.extend_from_slice(part);
             let complete = self.pending.last() == Some(&b'\n');
             if complete || self.pending.len() >= LONGEST_LINE {
-                lines.push(parse(&std::mem::take(&mut self.pending)));
+                self.take(&mut lines);
             }
         }
         lines
+    }
+
+    fn take(&mut self, lines: &mut Vec<LogLine>) {
+        let line = parse(&std::mem::take(&mut self.pending));
+        match line.text.rsplit_once('\r') {
+            Some((text, last)) if self.returns_end_lines => {
+                let time = line.time;
+                lines.extend([text, last].map(|text| LogLine {
+                    time,
+                    text: text.to_owned(),
+                }));
+            }
+            _ => lines.push(line),
+        }
     }
 
     /// What is left when the stream has ended.
@@ -85,6 +109,18 @@ mod tests {
             Some("2026-11-22T10:00:00.5Z".parse().unwrap())
         );
         assert_eq!(lines[3].time, None);
+    }
+
+    #[test]
+    fn the_last_line_of_podman_is_a_line_of_its_own() {
+        let mut buffer = LineBuffer::of_podman();
+        let lines = buffer.push(b"2026-11-22T10:00:00Z complete\rioc > \n");
+        let texts: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(texts, ["complete", "ioc > "]);
+        assert_eq!(lines[0].time, lines[1].time);
+        // a progress bar of Docker's stays one line
+        let lines = LineBuffer::default().push(b"2026-11-22T10:00:00Z 10%\r20%\n");
+        assert_eq!(lines.len(), 1);
     }
 
     #[test]

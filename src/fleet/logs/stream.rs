@@ -1,10 +1,11 @@
 //! Log lines of one container out of the engine, and of one instance through restarts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 
 use bollard::query_parameters::{EventsOptions, LogsOptions};
-use futures_util::stream::{BoxStream, StreamExt};
+use futures_util::FutureExt as _;
+use futures_util::stream::{BoxStream, Stream, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -53,11 +54,17 @@ pub fn lines(
         timestamps: true,
         tail: window
             .tail
+            // the engine counts from the end of the log, also when lines before a time are asked for
+            .filter(|_| window.until.is_none())
             .map_or_else(|| "all".to_owned(), |lines| lines.to_string()),
     };
     let what = format!("failed to read the log of `{}`", container.instance);
-    let mut buffer = LineBuffer::default();
-    engine
+    let mut buffer = if engine.is_podman() {
+        LineBuffer::of_podman()
+    } else {
+        LineBuffer::default()
+    };
+    let lines = engine
         .docker()
         .logs(&container.id, Some(options))
         .map(Some)
@@ -77,8 +84,23 @@ pub fn lines(
         .filter(move |line| {
             let wanted = line.as_ref().map_or(true, |line| window.contains(line));
             async move { wanted }
-        })
-        .boxed()
+        });
+    match window.tail {
+        Some(count) if window.until.is_some() => last(lines, count).boxed(),
+        _ => lines.boxed(),
+    }
+}
+
+/// The last items of a stream that ends.
+fn last<T>(items: impl Stream<Item = T>, count: usize) -> impl Stream<Item = T> {
+    let kept = items.fold(VecDeque::new(), move |mut kept, item| async move {
+        kept.push_back(item);
+        if kept.len() > count {
+            kept.pop_front();
+        }
+        kept
+    });
+    kept.into_stream().flat_map(futures_util::stream::iter)
 }
 
 fn whole_seconds(time: Timestamp) -> i32 {
@@ -97,28 +119,77 @@ pub async fn follow(
     lines_to: &mpsc::Sender<LogLine>,
     cancel: &CancellationToken,
 ) -> CommandResult<()> {
+    let mut seen = Seen::default();
     loop {
         // Listening begins before reading, so that no start between the two is missed.
         let mut starts = starts_of(engine, &container.instance);
         let mut log = lines(engine, &container, window, true);
+        let mut again = seen.again();
         while let Some(line) = tokio::select! {
             line = log.next() => line,
             () = cancel.cancelled() => return Ok(()),
         } {
             let line = line?;
-            if let Some(time) = line.time {
-                // Where to go on after a restart: the engine gives times in nanoseconds.
-                window.since = time.checked_add(jiff::SignedDuration::from_nanos(1)).ok();
+            if again.is_known(&line) {
+                continue;
             }
+            seen.add(&line);
             if lines_to.send(line).await.is_err() {
                 return Ok(());
             }
         }
         window.tail = None;
-        container = tokio::select! {
+        window.since = seen.last.or(window.since);
+        let next = tokio::select! {
             next = next_container(engine, &container, &mut starts) => next?,
             () = cancel.cancelled() => return Ok(()),
         };
+        if next.id != container.id {
+            // its log begins anew
+            seen.count = 0;
+        }
+        container = next;
+    }
+}
+
+/// Which lines of a log were seen when it is read again from the last time on. Podman counts whole seconds, so
+/// that the lines before and after a restart may have one time.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    last: Option<Timestamp>,
+    count: usize,
+}
+
+impl Seen {
+    fn add(&mut self, line: &LogLine) {
+        if line.time.is_some() && line.time != self.last {
+            self.last = line.time;
+            self.count = 0;
+        }
+        self.count += 1;
+    }
+
+    /// What comes once more when reading begins at the last time.
+    fn again(self) -> Again {
+        Again {
+            last: self.last,
+            left: self.count,
+        }
+    }
+}
+
+/// Lines that come once more.
+#[derive(Debug)]
+struct Again {
+    last: Option<Timestamp>,
+    left: usize,
+}
+
+impl Again {
+    fn is_known(&mut self, line: &LogLine) -> bool {
+        let known = self.left > 0 && (line.time.is_none() || line.time <= self.last);
+        self.left = if known { self.left - 1 } else { 0 };
+        known
     }
 }
 
@@ -194,4 +265,35 @@ pub async fn before_last_start(
         (Some(finished), Some(started)) if finished > Timestamp::UNIX_EPOCH && finished <= started
     );
     Ok(started.filter(|_| restarts > 0 || started_again))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(second: i64, text: &str) -> LogLine {
+        LogLine {
+            time: Some(Timestamp::from_second(second).unwrap()),
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_read_again_gives_each_line_once() {
+        let first = [line(1, "a"), line(2, "b"), line(2, "c")];
+        let mut seen = Seen::default();
+        for line in &first {
+            seen.add(line);
+        }
+        let again = [line(2, "b"), line(2, "c"), line(2, "d"), line(3, "e")];
+        let mut known = seen.again();
+        let new: Vec<&str> = again
+            .iter()
+            .filter(|line| !known.is_known(line))
+            .map(|line| line.text.as_str())
+            .collect();
+        assert_eq!(new, ["d", "e"]);
+        // without a time before, everything is new
+        assert!(!Seen::default().again().is_known(&first[0]));
+    }
 }

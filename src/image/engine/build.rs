@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::log::BuildLog;
-use super::{BuildFailure, BuildObserver, ImageEngine};
+use super::{BuildFailure, BuildObserver, ImageEngine, podman};
 use crate::image::prepare::Prepared;
 
 /// Bytes of the context that are sent at once.
@@ -29,7 +29,12 @@ impl ImageEngine {
         cancel: &CancellationToken,
     ) -> Result<String, BuildFailure> {
         let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(8);
-        let context = prepared.context.clone();
+        let mut context = prepared.context.clone();
+        if self.engine.is_podman() {
+            let target = prepared.target.as_str();
+            let text = podman::containerfile(&prepared.containerfile, &prepared.image, target);
+            context.text("Containerfile", text);
+        }
         let writing = tokio::task::spawn_blocking(move || {
             let mut output = ChunkWriter::new(sender);
             if let Err(error) = context.write(&mut output) {

@@ -42,6 +42,10 @@ impl ImageEngine {
             let size = u64::try_from(item.size).ok().filter(|size| *size > 0)?;
             let step = item.created_by.replace("|0 ", "").replace("# buildkit", "");
             let step = step.replace("RUN /bin/sh -c", "RUN");
+            // Podman names the shell of a step and says by a mark when none was used
+            let step = step
+                .replace("/bin/sh -c #(nop) ", "")
+                .replacen("/bin/sh -c", "RUN", 1);
             let step = match step.trim() {
                 "" => "operating system".to_owned(),
                 step => short_name(step),

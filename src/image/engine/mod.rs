@@ -5,6 +5,7 @@
 mod build;
 mod log;
 mod look;
+mod podman;
 mod shell;
 
 use std::collections::BTreeMap;
@@ -108,10 +109,13 @@ impl EngineImage {
     }
 
     /// The digest in the registry, `sha256:…`, if it came from or went to one.
+    ///
+    /// Podman gives a digest to images that were never near a registry, too; these are named `localhost/`.
     pub fn registry_digest(&self) -> Option<&str> {
         self.digests
             .iter()
             .filter_map(|digest| digest.split_once('@'))
+            .filter(|(name, _)| !name.starts_with("localhost/"))
             .map(|(_, digest)| digest)
             .next()
     }
@@ -137,8 +141,9 @@ impl ImageEngine {
             .info()
             .await
             .map_err(|error| refused("tell about itself", error))?;
-        let has_bridge = engine.is_podman()
-            || engine
+        // Podman always tells of a network, also without the program that would make it.
+        let has_bridge = !engine.is_podman()
+            && engine
                 .docker()
                 .inspect_network(
                     "bridge",

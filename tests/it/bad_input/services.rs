@@ -568,6 +568,7 @@ fn a_beamline_that_is_not_there() {
     ----- stderr -----
     error: there is no beamline `t03`
     hint: did you mean `t02`?
+    hint: an instance is checked by its name, or as `ioc check BEAMLINE INSTANCE`
     ");
 }
 
@@ -618,5 +619,80 @@ fn a_value_on_the_command_line_that_is_none() {
     ----- stderr -----
     error: `--set-json a={` cannot be read: not JSON: {
     hint: write it as `a.b=value`, several with commas; `\,` is a comma inside a value
+    ");
+}
+
+#[test]
+fn an_instance_is_checked_by_its_name_alone() {
+    let context = TestContext::with_beamline();
+    let by_name = context.run(&["check", "t02-ea-ioc-01", "--no-engine"]);
+    let in_full = context.run(&["check", "t02", "t02-ea-ioc-01", "--no-engine"]);
+    assert!(by_name.starts_with("exit code: 0\n"), "{by_name}");
+    assert_eq!(by_name, in_full);
+    insta::assert_snapshot!(context.refuse(&["check", "t02-ea-ioc-02", "--no-engine"]), @"
+    exit code: 4
+    ----- stderr -----
+    error: there is no beamline `t02-ea-ioc-02`
+    hint: `ioc.toml` has t02
+    hint: an instance is checked by its name, or as `ioc check BEAMLINE INSTANCE`
+    ");
+    insta::assert_snapshot!(context.refuse(&["check", "t02-ea-ioc-01", "t02-ea-ioc-02", "--no-engine"]), @"
+    exit code: 4
+    ----- stderr -----
+    error: no beamline has an instance `t02-ea-ioc-02`
+    ");
+}
+
+#[test]
+fn values_that_are_a_folder() {
+    let change = |context: &TestContext| {
+        let file = context.project().join(FOLDER).join("values.yaml");
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+    };
+    insta::assert_snapshot!(check(change), @"
+    exit code: 1
+    ----- stdout -----
+    1 instance, 0 records: 1 error
+    ----- stderr -----
+    error: `values.yaml` is a folder
+     --> beamlines/t02/services/t02-ea-ioc-01/values.yaml
+      = expected a file with the values of this instance
+    ");
+}
+
+#[test]
+fn a_chart_that_makes_nothing() {
+    let context = TestContext::with_beamline();
+    std::fs::remove_file(context.project().join(FOLDER).join("templates")).unwrap();
+    insta::assert_snapshot!(context.run(&["check", "t02", "--no-engine"]), @"
+    exit code: 0
+    ----- stdout -----
+    1 instance, 0 records: 1 warning
+    ----- stderr -----
+    warning: the chart of `t02-ea-ioc-01` makes no resources: nothing would run
+     --> beamlines/t02/services/t02-ea-ioc-01
+    hint: is `templates` missing, or has a value switched everything off?
+    ");
+}
+
+#[test]
+fn what_an_editor_left_behind() {
+    insta::assert_snapshot!(check(|context| {
+        context.write(&format!("{FOLDER}/config/.st.cmd.swp"), b"b0VIM \xff\x00".as_slice());
+        context.write(&format!("{FOLDER}/config/gr\u{f6}\u{df}e.db"), "");
+    }), @"
+    exit code: 1
+    ----- stdout -----
+    1 instance, 0 records: 2 errors
+    ----- stderr -----
+    error: `.st.cmd.swp` is not text in UTF-8
+     --> beamlines/t02/services/t02-ea-ioc-01/config/.st.cmd.swp:1
+      = expected text
+    hint: was it left by an editor? remove it: hidden files reach the IOC, too
+    error: the file name `größe.db` cannot be a key of a ConfigMap: `ö` is not allowed
+     --> beamlines/t02/services/t02-ea-ioc-01/config/größe.db
+    hint: use letters, digits, `-`, `_` and `.`; remove backup copies of editors
+    not checked: start-up of `t02-ea-ioc-01`, as long as its configuration has `.st.cmd.swp`
     ");
 }

@@ -1,6 +1,7 @@
 //! Stopping, starting, restarting, deleting, and what survives.
 
-use crate::beamline::Beamline;
+use crate::beamline::{Beamline, TAG};
+use crate::engine::{Engine, PrivateEngine};
 
 #[test]
 fn stop_is_meant_and_survives_a_deploy() {
@@ -58,6 +59,39 @@ fn restart_begins_anew_and_a_crash_is_counted() {
     Beamline::get(&instance, "UPTIME");
     let row = beamline.row(&instance);
     assert_eq!(row["restarts"], 1, "{row:#}");
+    // Docker itself says 0 by now
+    assert_eq!(row["last_exit"], "137 (SIGKILL)", "{row:#}");
+}
+
+#[test]
+fn after_a_power_failure_what_ran_runs_and_what_was_stopped_does_not() {
+    let Some(private) = PrivateEngine::start("it-reboot", &[]) else {
+        return;
+    };
+    let Some(shared) = Beamline::new() else {
+        return;
+    };
+    let engine = Engine::at(&private.host());
+    engine.copy_images(
+        shared.engine(),
+        &[format!("localhost/ioc-sim-runtime:{TAG}")],
+    );
+    let beamline = Beamline::on(&engine);
+    let running = beamline.deployed("ea-ioc-01");
+    let stopped = beamline.deployed("mo-ioc-01");
+    beamline.succeed(&["stop", &stopped, "--yes"]);
+    private.crash();
+    assert!(Beamline::is_silent(&running, "UPTIME"));
+    private.start_again();
+    Beamline::get(&running, "UPTIME");
+    let row = beamline.row(&running);
+    assert_eq!(row["revision"], 1, "{row:#}");
+    assert_eq!(beamline.row(&stopped)["state"], "stopped");
+    assert!(Beamline::is_silent(&stopped, "UPTIME"));
+    // and everything goes on from there
+    beamline.succeed(&["restart", &running, "--yes"]);
+    beamline.succeed(&["start", &stopped, "--yes"]);
+    Beamline::get(&stopped, "UPTIME");
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod logs;
 mod output;
 mod releases;
 mod trouble;
+mod untidy;

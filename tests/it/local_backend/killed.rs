@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex};
 use ioc::fleet::progress::Silent;
 use ioc::fleet::release::Status;
 use ioc::fleet::release::record::is_unfinished;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::bench::{Bench, FOREVER, deploy, exec, manifests, options};
 
-/// A proxy on the engine's socket that counts requests and kills the command when the engine has answered one of
-/// them, before the command gets the answer.
+/// A proxy on the engine's socket that counts requests and sends the command a signal when the engine has answered
+/// one of them. SIGKILL comes before the command gets the answer, which it then never does.
 struct Proxy {
     socket: PathBuf,
     shared: Arc<Shared>,
@@ -22,14 +23,15 @@ struct Proxy {
 
 struct Shared {
     engine: PathBuf,
+    signal: Signal,
     kill_at: usize,
     seen: AtomicUsize,
     victim: Mutex<Option<Child>>,
 }
 
 impl Proxy {
-    /// Kills after the answer to request `kill_at`, counted from 1.
-    fn new(bench: &Bench, kill_at: usize) -> Self {
+    /// Sends the signal after the answer to request `kill_at`, counted from 1.
+    fn new(bench: &Bench, signal: Signal, kill_at: usize) -> Self {
         let socket = bench
             .context
             .project()
@@ -40,6 +42,7 @@ impl Proxy {
         let listener = UnixListener::bind(&socket).unwrap();
         let shared = Arc::new(Shared {
             engine: bench.host.trim_start_matches("unix://").into(),
+            signal,
             kill_at,
             seen: AtomicUsize::new(0),
             victim: Mutex::new(None),
@@ -113,11 +116,13 @@ impl Shared {
     fn answers(&self, mut from: UnixStream, mut to: UnixStream, deadly: &AtomicUsize) {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
-            if deadly.load(Ordering::SeqCst) == 1 {
-                if let Some(victim) = self.victim.lock().unwrap().as_mut() {
-                    victim.kill().unwrap();
+            if deadly.swap(0, Ordering::SeqCst) == 1 {
+                if let Some(victim) = self.victim.lock().unwrap().as_ref() {
+                    kill_process(Pid::from_child(victim), self.signal).unwrap();
                 }
-                break;
+                if self.signal == Signal::KILL {
+                    break;
+                }
             }
             if to.write_all(&buffer[..length]).is_err() {
                 break;
@@ -164,10 +169,26 @@ async fn check(bench: &Bench, what: &str) {
     assert_eq!(std::fs::read_dir(generations).unwrap().count(), 1, "{what}");
 }
 
-/// Kills `command` after each of its requests in turn. `begin` makes the same start for every round, `next` is the
+/// Takes instance `a` away and makes the same start again.
+async fn start_over<Begin>(bench: &Bench, begin: &Begin)
+where
+    Begin: AsyncFn(&Bench),
+{
+    let fleet = bench.fleet().await;
+    let subject = bench.subject("a");
+    let mut session = fleet.open(&subject, Some("deletes")).unwrap();
+    if !session.history().is_empty() || !session.containers().await.unwrap().is_empty() {
+        session.delete(false, &Silent).await.unwrap();
+    }
+    drop(session);
+    begin(bench).await;
+}
+
+/// Kills `command` after each of its requests from the `first` on in turn. `begin` makes the same start for every round, `next` is the
 /// command that repairs. Gives how many kills there were and how many of them left a revision unfinished.
 async fn sweep<Begin>(
     bench: &Bench,
+    first: usize,
     begin: Begin,
     command: &[&str],
     next: &[&str],
@@ -178,14 +199,9 @@ where
     let fleet = bench.fleet().await;
     let subject = bench.subject("a");
     let (mut kills, mut unfinished) = (0, 0);
-    for request in 1.. {
-        let mut session = fleet.open(&subject, Some("deletes")).unwrap();
-        if !session.history().is_empty() || !session.containers().await.unwrap().is_empty() {
-            session.delete(false, &Silent).await.unwrap();
-        }
-        drop(session);
-        begin(bench).await;
-        let proxy = Proxy::new(bench, request);
+    for request in first.. {
+        start_over(bench, &begin).await;
+        let proxy = Proxy::new(bench, Signal::KILL, request);
         if let Some(output) = proxy.run(bench, command) {
             assert!(output.status.success(), "{command:?}, request {request}");
             break;
@@ -253,7 +269,7 @@ async fn a_rollback_killed_after_any_request_is_repaired_by_the_next_command() {
     };
     let command = ["rollback", "a", "--yes", "--no-wait"];
     let next = ["start", "a", "--no-wait"];
-    let (kills, unfinished) = sweep(&bench, two_revisions, &command, &next).await;
+    let (kills, unfinished) = sweep(&bench, 1, two_revisions, &command, &next).await;
     assert!(
         kills >= 10 && unfinished >= 5,
         "{kills} kills, {unfinished} unfinished"
@@ -268,14 +284,14 @@ async fn a_deploy_killed_after_any_request_is_repaired_by_the_next_deploy() {
     repository(&bench, "three");
     let deploy = ["deploy", "a", "--yes", "--no-wait"];
     // the first revision of an instance
-    let (kills, unfinished) = sweep(&bench, async |_: &Bench| {}, &deploy, &deploy).await;
+    let (kills, unfinished) = sweep(&bench, 1, async |_: &Bench| {}, &deploy, &deploy).await;
     assert!(
         kills >= 8 && unfinished >= 3,
         "{kills} kills, {unfinished} unfinished"
     );
     // an upgrade, and then a command that knows nothing of the new revision
     let next = ["restart", "a", "--yes", "--no-wait"];
-    let (kills, unfinished) = sweep(&bench, two_revisions, &deploy, &next).await;
+    let (kills, unfinished) = sweep(&bench, 1, two_revisions, &deploy, &next).await;
     assert!(
         kills >= 10 && unfinished >= 5,
         "{kills} kills, {unfinished} unfinished"
@@ -290,9 +306,61 @@ async fn a_deletion_killed_after_any_request_is_finished_by_the_next_deploy() {
     repository(&bench, "three");
     let command = ["delete", "a", "--yes"];
     let next = ["deploy", "a", "--yes", "--no-wait"];
-    let (kills, unfinished) = sweep(&bench, two_revisions, &command, &next).await;
+    let (kills, unfinished) = sweep(&bench, 1, two_revisions, &command, &next).await;
     assert!(
         kills >= 4 && unfinished >= 2,
         "{kills} kills, {unfinished} unfinished"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deploy_killed_while_it_waits_is_repaired_by_the_next_command() {
+    let Some(bench) = Bench::new("killed-waiting") else {
+        return;
+    };
+    repository(&bench, "three");
+    let quick = ["deploy", "a", "--yes", "--no-wait"];
+    start_over(&bench, &two_revisions).await;
+    let proxy = Proxy::new(&bench, Signal::KILL, usize::MAX);
+    assert!(proxy.run(&bench, &quick).unwrap().status.success());
+    let without_waiting = proxy.shared.seen.load(Ordering::SeqCst);
+    // what follows belongs to the waiting
+    let deploy = ["deploy", "a", "--yes"];
+    let next = ["start", "a", "--no-wait"];
+    let (kills, unfinished) =
+        sweep(&bench, without_waiting + 1, two_revisions, &deploy, &next).await;
+    assert!(
+        kills >= 2 && unfinished == kills,
+        "{kills} kills, {unfinished} unfinished"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_at_any_request_leaves_nothing_half_done() {
+    let Some(bench) = Bench::new("interrupted") else {
+        return;
+    };
+    repository(&bench, "three");
+    let deploy = ["deploy", "a", "--yes", "--no-wait"];
+    let (mut not_begun, mut finished) = (0, 0);
+    for request in 1.. {
+        start_over(&bench, &two_revisions).await;
+        let proxy = Proxy::new(&bench, Signal::INT, request);
+        let output = proxy.run(&bench, &deploy).expect("it ends by itself");
+        if proxy.shared.seen.load(Ordering::SeqCst) < request {
+            break;
+        }
+        let what = format!("Ctrl-C after request {request}: {:?}", output.status);
+        // no repair: what it leaves is whole, the old revision or the new one
+        check(&bench, &what).await;
+        match output.status.code() {
+            Some(130) => not_begun += 1,
+            Some(0) => finished += 1,
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+    assert!(
+        not_begun + finished >= 10,
+        "{not_begun} were stopped, {finished} went on to the end"
     );
 }
