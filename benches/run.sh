@@ -2,7 +2,7 @@
 # Comparison tables: `ioc` side by side with the named peer, in one run, on this machine. Figures are medians; the
 # ratio is what counts, because machines differ. Run by `make bench`.
 #
-#   IOC=path/to/release/ioc benches/run.sh [render|build|start|ps|size|fleet]...
+#   IOC=path/to/release/ioc benches/run.sh [render|versions|build|start|ps|size|fleet]...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -210,8 +210,56 @@ fleet_deploy() {
         row "ioc deploy" fails "$(median "${theirs[@]}") ms" - ">= 1 x"
     fi
     cd "$root"
+
+# A services repository with 100 instances and 500 tags: each tag changes one to three instances, every fiftieth the values
+# of all, every hundredth the templates that all link to.
+tagged_repository() { # FOLDER
+    git init --quiet --initial-branch=main "$1"
+    awk 'function file(mode, path, text) { printf "M %s inline %s\ndata %d\n%s\n", mode, path, length(text), text }
+        BEGIN {
+            for (tag = 0; tag < 500; tag++) {
+                printf "commit refs/heads/main\nmark :%d\ncommitter b <b@b> %d +0000\ndata 1\nx\n", tag + 1, 1700000000 + tag * 3600
+                if (tag == 0) {
+                    file("100644", ".helm-shared/Chart.yaml", "apiVersion: v2\nname: ec-service\nversion: 1.0.0")
+                    file("100644", "services/values.yaml", "shared: 0")
+                    for (i = 0; i < 100; i++) {
+                        folder = sprintf("services/bench-ea-ioc-%02d", i)
+                        file("120000", folder "/Chart.yaml", "../../.helm-shared/Chart.yaml")
+                        file("120000", folder "/templates", "../../.helm-shared/templates")
+                        file("100644", folder "/values.yaml", "a: 0")
+                        file("100644", folder "/config/st.cmd", "iocInit")
+                    }
+                }
+                if (tag % 100 == 0) file("100644", ".helm-shared/templates/ioc.yaml", "# " tag)
+                if (tag % 50 == 0) file("100644", "services/values.yaml", "shared: " tag)
+                for (n = 0; n <= tag % 3; n++) file("100644", sprintf("services/bench-ea-ioc-%02d/config/st.cmd", (tag * 7 + n * 31) % 100), "# " tag)
+                printf "reset refs/tags/2026.%d.%d\nfrom :%d\n\n", tag / 50 + 1, tag % 50, tag + 1
+            }
+        }' | git -C "$1" fast-import --quiet
+}
+
+versions() {
+    local repository=$work/tagged ours every theirs
+    tagged_repository "$repository"
+    # what `ec` runs per tag; its clone, its Python and its own work are left out
+    two_processes_per_tag() {
+        local tag before=
+        for tag in $(git -C "$repository" tag --sort=committerdate); do
+            if [ -z "$before" ]; then git -C "$repository" ls-tree -r "$tag" --name-only; else git -C "$repository" diff --name-only "$before" "$tag"; fi
+            git -C "$repository" ls-tree -r "$tag" services | grep '^120000' || true
+            before=$tag
+        done
+    }
+    export -f two_processes_per_tag
+    export repository
+    ours=$(median_ms 10 "$IOC" versions bench-ea-ioc-07 --repository "$repository")
+    every=$(median_ms 10 "$IOC" versions --repository "$repository")
+    theirs=$(median_ms 3 two_processes_per_tag)
+    header "Versions of a repository with 500 tags and 100 instances (peer: two git processes per tag, as ec runs them)"
+    row "ioc versions INSTANCE" "$ours ms" "$theirs ms" "$(ratio "$ours" "$theirs")" ">= 20 x"
+    row "ioc versions (all 100 instances)" "$every ms" "$theirs ms" "$(ratio "$every" "$theirs")" ">= 20 x"
 }
 
 printf 'ioc %s, %s processors, %s\n' "$("$IOC" --version | cut -d' ' -f2)" "$(nproc)" "$(uname -sm)"
-if [ $# -eq 0 ]; then set -- start render build size ps; fi
+if [ $# -eq 0 ]; then set -- start render versions build size ps; fi
 for part in "$@"; do "$part"; done

@@ -23,6 +23,7 @@ pub mod settings;
 pub mod source;
 pub mod text;
 pub mod ui;
+pub mod versions;
 pub mod yaml;
 
 use std::ffi::OsString;

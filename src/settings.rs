@@ -93,8 +93,13 @@ pub struct RegistrySettings {
 pub struct Beamline {
     /// Its name in `ioc.toml`.
     pub name: String,
-    /// Folder of its services repository.
+    /// Folder of its services repository: the working copy, or the files of [`Self::version`].
     pub repository: PathBuf,
+    /// URL of its services repository (`git@…`, `https://…`, `file://…`) or of its charts (`oci://…`), where `ioc.toml`
+    /// names one in place of a folder.
+    pub remote: Option<String>,
+    /// The version that stands in for the working copy, when a command asks for one.
+    pub version: Option<crate::services::Version>,
     /// Where its instances run.
     pub backend: Backend,
     /// Kubernetes context.
@@ -260,8 +265,11 @@ impl Layers<'_> {
             .beamline
             .into_iter()
             .map(|(name, table)| {
+                let remote = table.repository.to_str().filter(|text| is_remote(text));
                 let beamline = Beamline {
-                    repository: root.join(table.repository),
+                    remote: remote.map(str::to_owned),
+                    version: None,
+                    repository: root.join(&table.repository),
                     backend: table.backend,
                     context: table.context,
                     namespace: table.namespace.unwrap_or_else(|| name.clone()),
@@ -430,6 +438,11 @@ impl Layers<'_> {
         let host = rustix::system::uname();
         format!("{name}@{}", host.nodename().to_string_lossy())
     }
+}
+
+/// Whether `repository` of a beamline names a server: something with a scheme, or `user@host:path`.
+fn is_remote(text: &str) -> bool {
+    text.contains("://") || crate::source::definition::GitUrl::new(text).is_ok()
 }
 
 /// The account's name in the local table of accounts, or its number where the name is kept elsewhere.

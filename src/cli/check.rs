@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::versions::VersionArgs;
+
 /// Arguments of `ioc check`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   ioc check beamlines/t01
-  ioc check beamlines/t01 t01-ea-ioc-01 --no-engine")]
+  ioc check beamlines/t01 t01-ea-ioc-01 --no-engine
+  ioc check t01 --version 2026.11.1")]
 pub struct CheckArgs {
     /// Folder of a services repository, or the name of a beamline in `ioc.toml`
     pub repository: Option<PathBuf>,
@@ -17,6 +20,10 @@ pub struct CheckArgs {
     /// Only these instances
     #[arg(add = clap_complete::ArgValueCompleter::new(crate::cli::complete::instances))]
     pub instances: Vec<String>,
+
+    /// Which version.
+    #[command(flatten)]
+    pub version: VersionArgs,
 
     /// Do not ask the container engine: images and their dbd files are not checked, and that is said
     #[arg(long)]

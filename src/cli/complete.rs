@@ -66,6 +66,20 @@ pub(crate) fn beamlines(current: &OsStr) -> Vec<CompletionCandidate> {
     })
 }
 
+/// Git tags of the services repositories on this machine.
+pub(crate) fn tags(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, |settings| {
+        let folders = settings
+            .beamlines
+            .values()
+            .map(|beamline| &beamline.repository);
+        let tags =
+            folders.filter_map(|folder| crate::versions::selected::tags_of_folder(folder).ok());
+        let tags: std::collections::BTreeSet<String> = tags.flatten().collect();
+        tags.into_iter().collect()
+    })
+}
+
 /// Completion must never print an error into a half-typed command line: no project, no candidates.
 fn candidates(
     current: &OsStr,

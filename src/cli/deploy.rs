@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::cli::cluster::ClusterArgs;
 use crate::cli::render::{BeamlineArgs, ValueArgs};
+use crate::cli::versions::VersionArgs;
 
 /// Waiting and confirming, shared by the verbs that change what runs.
 #[derive(Debug, Clone, Args)]
@@ -34,7 +35,8 @@ pub struct ActArgs {
 #[command(after_help = "\
 Examples:
   ioc deploy t01-ea-ioc-01
-  ioc deploy --all -b t01 --yes
+  ioc deploy t01-ea-ioc-01 --version 2026.11.1 -m 'new limits'
+  ioc deploy --all -b t01 --version 2026.11.1 --yes
   ioc deploy t01-ea-ioc-01 --atomic --timeout 30s")]
 pub struct DeployArgs {
     /// Instances to deploy
@@ -45,9 +47,17 @@ pub struct DeployArgs {
     #[arg(long, conflicts_with = "instances")]
     pub all: bool,
 
-    /// Deploy this git tag instead of the working copy (does not work yet)
-    #[arg(long, value_name = "TAG")]
-    pub version: Option<String>,
+    /// Which version.
+    #[command(flatten)]
+    pub version: VersionArgs,
+
+    /// How many instances are worked on at once
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub parallel: u16,
+
+    /// Go on with the others when an instance fails
+    #[arg(long)]
+    pub keep_going: bool,
 
     /// Roll back by itself if the IOC does not answer in time
     #[arg(long, conflicts_with = "no_wait")]

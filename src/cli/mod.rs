@@ -21,6 +21,7 @@ pub mod node;
 pub mod ps;
 pub mod render;
 pub mod shell;
+pub mod versions;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
@@ -75,6 +76,8 @@ pub enum Verb {
     Render(render::RenderArgs),
     /// Show what a deploy would change, by resource and field
     Diff(render::DiffArgs),
+    /// List the git tags at which an instance changed
+    Versions(versions::VersionsArgs),
     /// Deploy instances and wait until they answer
     Deploy(deploy::DeployArgs),
     /// Go back to an earlier revision of an instance

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::cluster::ClusterArgs;
+use crate::cli::versions::VersionArgs;
 
 /// Values that override those of the services repository.
 #[derive(Debug, Clone, Default, Args)]
@@ -40,7 +41,8 @@ pub struct BeamlineArgs {
 #[command(after_help = "\
 Examples:
   ioc render t01-ea-ioc-01
-  ioc render --all -b t01")]
+  ioc render --all -b t01
+  ioc render t01-ea-ioc-01 --version 2026.11.1")]
 pub struct RenderArgs {
     /// Instances to render
     #[arg(required_unless_present = "all", add = clap_complete::ArgValueCompleter::new(crate::cli::complete::instances))]
@@ -49,6 +51,10 @@ pub struct RenderArgs {
     /// Every instance of the beamline
     #[arg(long, conflicts_with = "instances")]
     pub all: bool,
+
+    /// Which version.
+    #[command(flatten)]
+    pub version: VersionArgs,
 
     /// Which beamline.
     #[command(flatten)]
@@ -64,6 +70,7 @@ pub struct RenderArgs {
 #[command(after_help = "\
 Examples:
   ioc diff t01-ea-ioc-01
+  ioc diff t01-ea-ioc-01 --version 2026.11.1
   ioc diff --all --exit-code      exit with 1 if anything differs, for pipelines")]
 pub struct DiffArgs {
     /// Instances to compare with what is deployed
@@ -81,6 +88,10 @@ pub struct DiffArgs {
     /// Compare with this revision of the release instead of the newest
     #[arg(long, value_name = "REVISION", value_parser = crate::cli::deploy::revision)]
     pub revision: Option<u32>,
+
+    /// Which version.
+    #[command(flatten)]
+    pub version: VersionArgs,
 
     /// Which beamline.
     #[command(flatten)]

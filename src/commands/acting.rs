@@ -68,6 +68,9 @@ pub(crate) struct Done {
     /// Whether and where its IOC answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) answer: Option<Answer>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
 }
 
 impl Done {
@@ -78,6 +81,7 @@ impl Done {
             outcome,
             revision: None,
             answer: None,
+            error: None,
         }
     }
 }

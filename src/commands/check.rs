@@ -6,12 +6,12 @@ use std::path::Path;
 use crate::check::{self, Question, Report, Summary};
 use crate::cli::check::CheckArgs;
 use crate::cli::global::OutputFormat;
-use crate::commands::{Context, Outcome};
+use crate::commands::{Context, Outcome, versioned};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::Engine;
 use crate::project::Backend;
-use crate::services::Repository;
 use crate::services::lookup::shown;
+use crate::services::{self, Repository};
 use crate::settings::{Beamline, Settings};
 use crate::ui::error::{CommandError, CommandResult};
 
@@ -22,7 +22,7 @@ use crate::ui::error::{CommandError, CommandResult};
 /// An unknown beamline or instance, a folder that is no services repository, an engine that fails.
 pub(crate) async fn check(args: &CheckArgs, context: &Context) -> CommandResult<Outcome> {
     let settings = &context.settings;
-    let targets = targets(args, settings)?;
+    let targets = targets(args, context).await?;
     let (engine, no_engine) = if args.no_engine {
         (None, None)
     } else {
@@ -37,15 +37,26 @@ pub(crate) async fn check(args: &CheckArgs, context: &Context) -> CommandResult<
             .printer
             .progress()
             .task(&format!("checking {}", target.repository.root().display()));
+        // what is checked is not one of its own neighbours
+        let mut settings = settings.clone();
+        let own = target
+            .beamline
+            .as_ref()
+            .and_then(|name| settings.beamlines.get_mut(name));
+        if let Some(own) = own {
+            own.repository = target.repository.root().to_path_buf();
+        }
         let question = Question {
             repository: &target.repository,
             only: &target.only,
             namespace: &target.namespace,
             backend: target.backend,
             engine: engine.as_ref(),
-            settings,
+            settings: &settings,
         };
-        reports.push(check::check(&question).await?);
+        let mut report = check::check(&question).await?;
+        target.repository.as_the_user_knows(&mut report.findings);
+        reports.push(report);
     }
     let mut report = merged(reports);
     if let Some(error) = no_engine {
@@ -77,13 +88,29 @@ pub(crate) async fn check(args: &CheckArgs, context: &Context) -> CommandResult<
 /// One services repository to check.
 struct Target {
     repository: Repository,
+    /// Its name in `ioc.toml`.
+    beamline: Option<String>,
     only: BTreeSet<String>,
     namespace: String,
     backend: Backend,
 }
 
 /// What the arguments mean: a folder, a beamline, or, without one, all beamlines of the project.
-fn targets(args: &CheckArgs, settings: &Settings) -> CommandResult<Vec<Target>> {
+async fn targets(args: &CheckArgs, context: &Context) -> CommandResult<Vec<Target>> {
+    let tag = args.version.version.as_deref();
+    let settings = &context.settings;
+    let named = args.repository.as_deref().and_then(Path::to_str);
+    let is_a_folder = args.repository.as_ref().is_some_and(|path| path.is_dir());
+    if let (Some(tag), Some(folder), true) = (tag, &args.repository, is_a_folder) {
+        let checkout = versioned::folder_at(folder, tag, context).await?;
+        let beamline = beamline_of(folder, settings);
+        let repository = Repository::open(&checkout.folder)?.at(checkout.version);
+        return Ok(vec![target(repository, folder, beamline, &args.instances)?]);
+    }
+    let all = args.repository.is_none();
+    let settings = &versioned::at(tag, named.filter(|_| tag.is_some()), all, context)
+        .await?
+        .settings;
     let Some(repository) = &args.repository else {
         if settings.beamlines.is_empty() {
             return Err(CommandError::not_found(
@@ -94,18 +121,14 @@ fn targets(args: &CheckArgs, settings: &Settings) -> CommandResult<Vec<Target>> 
         return settings
             .beamlines
             .values()
-            .map(|beamline| target(&beamline.repository, Some(beamline), &[]))
+            .map(|beamline| of_beamline(beamline, &[]))
             .collect();
     };
     let named = repository
         .to_str()
         .and_then(|name| settings.beamlines.get(name));
     if let Some(beamline) = named.filter(|_| !repository.is_dir()) {
-        return Ok(vec![target(
-            &beamline.repository,
-            Some(beamline),
-            &args.instances,
-        )?]);
+        return Ok(vec![of_beamline(beamline, &args.instances)?]);
     }
     if !repository.exists()
         && let Some(name) = repository.to_str().filter(|name| !name.contains('/'))
@@ -122,12 +145,21 @@ fn targets(args: &CheckArgs, settings: &Settings) -> CommandResult<Vec<Target>> 
             error.hint("an instance is checked by its name, or as `ioc check BEAMLINE INSTANCE`")
         })?;
     }
+    let opened = Repository::open(&shown(repository))?;
+    let beamline = beamline_of(repository, settings);
+    Ok(vec![target(opened, repository, beamline, &args.instances)?])
+}
+
+/// The beamline whose services repository is in a folder.
+fn beamline_of<'a>(folder: &Path, settings: &'a Settings) -> Option<&'a Beamline> {
     let real = |path: &Path| fs_err::canonicalize(path).ok();
-    let beamline = settings
-        .beamlines
-        .values()
-        .find(|beamline| real(&beamline.repository) == real(repository));
-    Ok(vec![target(repository, beamline, &args.instances)?])
+    let beamlines = &mut settings.beamlines.values();
+    beamlines.find(|beamline| real(&beamline.repository) == real(folder))
+}
+
+fn of_beamline(beamline: &Beamline, instances: &[String]) -> CommandResult<Target> {
+    let repository = services::open(beamline)?;
+    target(repository, &beamline.repository, Some(beamline), instances)
 }
 
 /// The beamlines that have these instances; none when no beamline has any of them.
@@ -158,20 +190,21 @@ fn of_instances(wanted: &[&str], settings: &Settings) -> CommandResult<Vec<Targe
 }
 
 fn target(
+    repository: Repository,
     folder: &Path,
     beamline: Option<&Beamline>,
     instances: &[String],
 ) -> CommandResult<Target> {
-    let repository = Repository::open(&shown(folder))?;
     let mut only = BTreeSet::new();
     for name in instances {
         only.insert(repository.instance(name)?.name().to_owned());
     }
     let folder_name = || {
-        let name = repository.root().file_name().unwrap_or_default();
+        let name = folder.file_name().unwrap_or_default();
         name.to_string_lossy().to_lowercase()
     };
     Ok(Target {
+        beamline: beamline.map(|beamline| beamline.name.clone()),
         only,
         namespace: beamline.map_or_else(folder_name, |beamline| beamline.namespace.clone()),
         backend: beamline.map_or_else(Backend::default, |beamline| beamline.backend),

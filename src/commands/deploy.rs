@@ -5,9 +5,10 @@ use serde::Serialize;
 use crate::cli::deploy::DeployArgs;
 use crate::cli::global::OutputFormat;
 use crate::commands::acting::{self, Done, Steps};
+use crate::commands::at_once::{Limits, at_once};
 use crate::commands::desired::desired;
 use crate::commands::target::{self, Target};
-use crate::commands::{Context, Outcome, kubernetes};
+use crate::commands::{Context, Outcome, kubernetes, versioned};
 use crate::fleet::deploy::Plan;
 use crate::fleet::plan::{Action, Change, show};
 use crate::fleet::session::{Fleet, Session, Subject};
@@ -32,16 +33,9 @@ struct Planned<'a> {
 /// Everything that can be known before is said before anything changes, for all instances. What fails later says
 /// what was done and what was not.
 pub(crate) async fn deploy(args: &DeployArgs, context: &Context) -> CommandResult<Outcome> {
+    let (version, beamline) = (&args.version.version, args.beamline.beamline.as_deref());
+    let context = &*versioned::at(version.as_deref(), beamline, args.all, context).await?;
     let printer = &context.printer;
-    if let Some(tag) = &args.version {
-        return Err(CommandError::new(
-            ErrorKind::Unsupported,
-            format!("deploying the git tag `{tag}` does not work yet"),
-        )
-        .hint(format!(
-            "`git checkout {tag}` in the services repository, then `ioc deploy` without `--version`"
-        )));
-    }
     let selections = services::select(
         &context.settings,
         &args.instances,
@@ -94,9 +88,14 @@ pub(crate) async fn deploy(args: &DeployArgs, context: &Context) -> CommandResul
     }
     let options = acting::options(&args.act, args.atomic, args.message.clone());
     let name = |item: &(Session<'_>, Plan)| item.0.subject.instance.clone();
-    Box::pin(acting::in_order(
+    let limits = Limits {
+        parallel: args.parallel.into(),
+        keep_going: args.keep_going,
+    };
+    Box::pin(at_once(
         planned,
         name,
+        limits,
         context,
         |(mut session, plan)| {
             let options = options.clone();
@@ -149,6 +148,7 @@ pub(crate) async fn plan<'a>(
         beamline: selection.beamline.name.clone(),
     };
     let mut session = fleet.open(&subject, doing)?;
+    versioned::warn_of_a_moved_tag(&selection.instance, session.history(), context);
     let desired = desired(selection, overrides, session.history(), None)?;
     let plan = session.plan(desired).await?;
     if let Some(repair) = plan.repair {

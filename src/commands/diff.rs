@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::cli::render::DiffArgs;
 use crate::commands::desired::desired;
 use crate::commands::target::{self, Target};
-use crate::commands::{Context, Outcome, kubernetes};
+use crate::commands::{Context, Outcome, kubernetes, versioned};
 use crate::fleet::manifest;
 use crate::fleet::plan::{self, Change, show};
 use crate::fleet::release::{self, record};
@@ -29,6 +29,8 @@ struct Difference {
 ///
 /// Mistakes in charts or values, or a revision that does not exist.
 pub(crate) async fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Outcome> {
+    let (version, beamline) = (&args.version.version, args.beamline.beamline.as_deref());
+    let context = &*versioned::at(version.as_deref(), beamline, args.all, context).await?;
     let selections = services::select(
         &context.settings,
         &args.instances,

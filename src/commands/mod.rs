@@ -1,6 +1,7 @@
 //! The work of each verb: resolved settings and arguments in, data or effect out. One file per verb.
 
 pub mod acting;
+mod at_once;
 pub mod attach;
 pub mod beamline_init;
 pub mod beamline_ls;
@@ -32,6 +33,8 @@ pub mod rollback;
 pub mod start;
 pub mod stop;
 mod target;
+mod versioned;
+pub mod versions;
 
 use std::process::ExitCode;
 
@@ -154,8 +157,9 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
         },
         Verb::Chart(args) => chart::chart(args, context).await,
         Verb::Check(args) => check::check(&args, context).await,
-        Verb::Render(args) => render::render(&args, context),
+        Verb::Render(args) => render::render(&args, context).await,
         Verb::Diff(args) => diff::diff(&args, context).await,
+        Verb::Versions(args) => versions::versions(&args, context).await,
         Verb::Deploy(args) => Box::pin(deploy::deploy(&args, context)).await,
         Verb::Rollback(args) => Box::pin(rollback::rollback(&args, context)).await,
         Verb::History(args) => history::history(&args, context).await,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::cli::global::OutputFormat;
 use crate::cli::render::RenderArgs;
-use crate::commands::{Context, Outcome};
+use crate::commands::{Context, Outcome, versioned};
 use crate::services::{
     Instance, ReleaseFacts, RenderedInstance, ServicesError, ValueOverrides, render_all, select,
 };
@@ -18,8 +18,10 @@ use crate::yaml;
 /// # Errors
 ///
 /// An unknown instance, or what is wrong in values, charts and templates of all that were asked for.
-pub(crate) fn render(args: &RenderArgs, context: &Context) -> CommandResult<Outcome> {
+pub(crate) async fn render(args: &RenderArgs, context: &Context) -> CommandResult<Outcome> {
     let beamline = args.beamline.beamline.as_deref();
+    let version = args.version.version.as_deref();
+    let context = &*versioned::at(version, beamline, args.all, context).await?;
     let selections = select(&context.settings, &args.instances, beamline, args.all)?;
     let jobs: Vec<(&Instance, ReleaseFacts)> = selections
         .iter()

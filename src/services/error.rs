@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, nearest};
+use crate::services::repository::Instance;
 use crate::ui::error::{CommandError, ErrorKind};
 
 /// Why a services repository or an instance of it cannot be used.
@@ -39,6 +40,15 @@ pub enum ServicesError {
 }
 
 impl ServicesError {
+    /// The error with places as the user knows them: see [`Instance::as_the_user_knows`].
+    #[must_use]
+    pub(super) fn seen_from(mut self, instance: &Instance) -> Self {
+        if let Self::Findings(findings) = &mut self {
+            instance.as_the_user_knows(findings);
+        }
+        self
+    }
+
     /// The error as findings, for a check that goes on after it.
     pub fn into_diagnostics(self) -> Vec<Diagnostic> {
         match self {

@@ -40,7 +40,7 @@ pub fn select(
         .into_iter()
         .map(|beamline| Opened {
             beamline,
-            repository: Repository::open(&shown(&beamline.repository)).map_err(CommandError::from),
+            repository: open(beamline),
         })
         .collect();
     if all {
@@ -67,6 +67,29 @@ pub fn shown(folder: &Path) -> PathBuf {
         Ok(inside) => inside.to_path_buf(),
         Err(_) => folder.to_path_buf(),
     }
+}
+
+/// The services repository of a beamline: its working copy, or the version that stands in for it.
+///
+/// # Errors
+///
+/// There is none at its place, or it is on a server and no version was asked for.
+pub fn open(beamline: &Beamline) -> CommandResult<Repository> {
+    if let Some(version) = &beamline.version {
+        return Ok(Repository::open(&beamline.repository)?.at(version.clone()));
+    }
+    if let Some(remote) = &beamline.remote {
+        return Err(CommandError::new(
+            ErrorKind::Usage,
+            format!(
+                "beamline `{}` has no working copy on this machine, its services repository is `{}`",
+                beamline.name,
+                crate::source::mirror::without_credentials(remote)
+            ),
+        )
+        .hint("name a version with `--version`; `ioc versions` lists them"));
+    }
+    Ok(Repository::open(&shown(&beamline.repository))?)
 }
 
 /// A beamline and its services repository, or why that cannot be read.
@@ -140,17 +163,34 @@ fn find(opened: &[Opened<'_>], name: &str) -> CommandResult<Selection> {
     }
     let mut error = CommandError::not_found(match opened {
         [only] => format!(
-            "beamline `{}` has no IOC instance `{name}`",
-            only.beamline.name
+            "beamline `{}` has no IOC instance `{name}`{}",
+            only.beamline.name,
+            at_version(only.beamline)
         ),
-        _ => format!("no beamline has an IOC instance `{name}`"),
+        [first, ..] => format!(
+            "no beamline has an IOC instance `{name}`{}",
+            at_version(first.beamline)
+        ),
+        [] => format!("no beamline has an IOC instance `{name}`"),
     });
+    if let ([(_, cause)], [only]) = (&unreadable[..], opened)
+        && only.beamline.remote.is_some()
+    {
+        let error = CommandError::new(cause.kind(), cause.to_string());
+        return Err(cause.hints().iter().fold(error, CommandError::hint));
+    }
     if let [(beamline, cause), ..] = unreadable[..] {
         error = error.hint(format!(
             "the services repository of beamline `{beamline}` was not searched: {cause}"
         ));
     }
     Err(unknown_instance(error, name, &known))
+}
+
+/// ` at `2026.11.1``, where a version stands in for the working copy.
+fn at_version(beamline: &Beamline) -> String {
+    let version = beamline.version.as_ref();
+    version.map_or_else(String::new, |version| format!(" at `{version}`"))
 }
 
 fn no_beamlines(settings: &Settings) -> CommandError {

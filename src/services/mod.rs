@@ -20,7 +20,7 @@ use crate::settings::Settings;
 
 pub use self::error::ServicesError;
 pub use self::explain::template_path;
-pub use self::lookup::{Selection, select};
+pub use self::lookup::{Selection, open, select};
 pub use self::render::{
     ReleaseFacts, RenderedInstance, ValueOverrides, load_chart, render_all, render_chart,
     render_instance,

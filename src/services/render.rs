@@ -152,7 +152,9 @@ pub fn render_instance(
     overrides: &ValueOverrides,
     release: &ReleaseFacts,
 ) -> Result<RenderedInstance, ServicesError> {
-    render_chart(instance, load_chart(instance)?, overrides, release)
+    load_chart(instance)
+        .and_then(|chart| render_chart(instance, chart, overrides, release))
+        .map_err(|error| error.seen_from(instance))
 }
 
 /// Renders an instance whose chart is loaded already.
@@ -202,8 +204,13 @@ pub fn load_chart(instance: &Instance) -> Result<Chart, ServicesError> {
         follow_file_dependencies: true,
         ..LoadOptions::default()
     };
-    let chart = Chart::load(instance.folder(), &options)
-        .map_err(|error| explain::chart(&error, instance))?;
+    let chart = Chart::load(instance.folder(), &options).map_err(|error| {
+        match links::findings(instance) {
+            // a link that leads nowhere makes all kinds of other errors
+            broken if broken.is_empty() => explain::chart(&error, instance),
+            broken => ServicesError::Findings(broken),
+        }
+    })?;
     let missing = chart.missing_dependencies();
     if missing.is_empty() {
         return Ok(chart);

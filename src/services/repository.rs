@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use helm::ChartCache;
 
+use crate::diagnostic::Diagnostic;
 use crate::services::error::ServicesError;
 use crate::services::version::Version;
 
@@ -141,6 +142,18 @@ impl Repository {
         Ok(Some(repository))
     }
 
+    /// The same, whose files are those of a version: git is not asked.
+    #[must_use]
+    pub fn at(self, version: Version) -> Self {
+        let _known_already = self.shared.version.set(version);
+        self
+    }
+
+    /// Findings with places as the user knows them: see [`Instance::as_the_user_knows`].
+    pub fn as_the_user_knows(&self, findings: &mut [Diagnostic]) {
+        self.shared.as_the_user_knows(findings);
+    }
+
     /// The folder that was opened, as it was named.
     pub fn root(&self) -> &Path {
         &self.shared.root
@@ -190,6 +203,23 @@ impl Shared {
         self.version
             .get_or_init(|| Version::of_working_copy(&self.root))
     }
+
+    fn as_the_user_knows(&self, findings: &mut [Diagnostic]) {
+        let Some(Version::Tag { tag, .. }) = self.version.get() else {
+            return;
+        };
+        let root = self.root.display().to_string();
+        for finding in findings {
+            if let Some(place) = &mut finding.place
+                && let Ok(inside) = place.path.strip_prefix(&self.root)
+            {
+                place.path = PathBuf::from(format!("{tag}:{}", inside.display()));
+            }
+            if let Some(expected) = &mut finding.expected {
+                *expected = expected.replace(&root, "the services repository");
+            }
+        }
+    }
 }
 
 impl Instance {
@@ -209,6 +239,12 @@ impl Instance {
     /// The chart folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Findings with places as the user knows them: that of a file which a tag has is written as git does,
+    /// `TAG:services/…`, and not as the place in the cache.
+    pub fn as_the_user_knows(&self, findings: &mut [Diagnostic]) {
+        self.shared.as_the_user_knows(findings);
     }
 
     /// Root of the services repository.

@@ -1,5 +1,5 @@
-//! Which version of a services repository lies in the working copy: the commit and whether files differ
-//! from it, as the `git` program tells it.
+//! Which version of a services repository an instance is taken from: a git tag, a chart of a registry, or the working
+//! copy with its commit and whether files differ from it, as the `git` program tells it.
 //!
 //! A missing `git` or a folder outside of any repository is a fact that is shown, never an error: a beamline
 //! must be deployable from a copied folder on a machine without git.
@@ -10,7 +10,16 @@ use std::process::Command;
 
 use serde::Serialize;
 
-/// The version of a working copy.
+/// Annotation of the chart in a release record: the version.
+const VERSION: &str = "ioc/version";
+/// Annotation: the commit of a tag.
+const COMMIT: &str = "ioc/commit";
+/// Annotation: the digest of a chart from a registry.
+const DIGEST: &str = "ioc/digest";
+/// Annotation: where tag or chart are from.
+const REPOSITORY: &str = "ioc/repository";
+
+/// The version that an instance is taken from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Version {
@@ -20,6 +29,24 @@ pub enum Version {
         commit: String,
         /// Files below the repository differ from the commit, or are not part of it.
         dirty: bool,
+    },
+    /// A git tag.
+    Tag {
+        /// The tag.
+        tag: String,
+        /// The commit that it points to, in full.
+        commit: String,
+        /// Folder or URL of the repository, without passwords.
+        repository: String,
+    },
+    /// A chart of a registry.
+    Chart {
+        /// The version of the chart.
+        version: String,
+        /// The digest of its manifest, `sha256:…`.
+        digest: String,
+        /// Where it was pulled from, without the version.
+        repository: String,
     },
     /// A git repository before its first commit.
     Unborn,
@@ -71,7 +98,45 @@ impl Version {
 
     /// What is put beside a deployed instance so that it can be told where it came from.
     pub fn annotations(&self) -> Vec<(&'static str, String)> {
-        vec![("ioc/version", self.to_string())]
+        let mut annotations = vec![(VERSION, self.to_string())];
+        match self {
+            Self::Commit { .. } | Self::Unborn | Self::Unknown { .. } => {}
+            Self::Tag {
+                commit, repository, ..
+            } => {
+                annotations.push((COMMIT, commit.clone()));
+                annotations.push((REPOSITORY, repository.clone()));
+            }
+            Self::Chart {
+                digest, repository, ..
+            } => {
+                annotations.push((DIGEST, digest.clone()));
+                annotations.push((REPOSITORY, repository.clone()));
+            }
+        }
+        annotations
+    }
+
+    /// What happened to the tag or chart since a revision with these annotations was deployed from it: it names something
+    /// else now.
+    pub fn moved<'a>(
+        &self,
+        annotation: impl Fn(&'static str) -> Option<&'a str>,
+    ) -> Option<String> {
+        if annotation(VERSION) != Some(self.to_string().as_str()) {
+            return None;
+        }
+        let (key, now) = match self {
+            Self::Tag { commit, .. } => (COMMIT, commit),
+            Self::Chart { digest, .. } => (DIGEST, digest),
+            Self::Commit { .. } | Self::Unborn | Self::Unknown { .. } => return None,
+        };
+        let before = annotation(key).filter(|before| before != now)?;
+        Some(format!(
+            "`{self}` has moved since it was deployed: it was {}, now it is {}",
+            shortened(before),
+            shortened(now)
+        ))
     }
 }
 
@@ -82,10 +147,19 @@ impl fmt::Display for Version {
             Self::Commit { commit, dirty } => {
                 write!(formatter, "{commit}{}", if *dirty { "-dirty" } else { "" })
             }
+            Self::Tag { tag: version, .. } | Self::Chart { version, .. } => {
+                formatter.write_str(version)
+            }
             Self::Unborn => formatter.write_str("no-commit"),
             Self::Unknown { .. } => formatter.write_str("unknown"),
         }
     }
+}
+
+/// The beginning of a commit or digest.
+fn shortened(text: &str) -> &str {
+    let length = if text.starts_with("sha256:") { 19 } else { 10 };
+    text.get(..length).unwrap_or(text)
 }
 
 /// Output of `git` without its line end, `None` when it ended with an error, or why it did not start.

@@ -5,6 +5,7 @@
 //! exported from there as an archive and unpacked like one of a stranger; hooks, filters and substitutions that
 //! a repository asks for never run.
 
+mod history;
 mod program;
 mod submodule;
 
@@ -13,6 +14,8 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::history::{all_tags, one_tag};
+pub(crate) use self::program::plain;
 use self::program::{Git, is_missing_tag, lacks_shallow};
 use super::cache::{Cache, digest};
 use super::definition::{Commit, GitSource, RelativePath, Tag};

@@ -14,7 +14,7 @@ mod debian;
 pub mod definition;
 pub(crate) mod download;
 pub mod error;
-mod git;
+pub(crate) mod git;
 mod local;
 pub mod mirror;
 pub mod tree;
@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::cache::{hexadecimal, is_abandoned};
+pub(crate) use self::cache::{Cache, digest, hexadecimal, is_abandoned};
 pub use self::context::{FetchContext, FetchProgress};
 pub(crate) use self::debian::debian_mirrors;
 pub use self::definition::Source;

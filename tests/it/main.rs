@@ -33,4 +33,5 @@ mod site;
 mod sources;
 mod terminal;
 mod testbed;
+mod versions;
 mod web;

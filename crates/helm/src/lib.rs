@@ -41,8 +41,8 @@ pub mod yaml;
 
 pub use self::capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
 pub use self::chart::{
-    Chart, ChartCache, ChartError, Dependency, File, ImportValue, Link, LinkPolicy, LoadLimits,
-    LoadOptions, Lock, Maintainer, Metadata, Package, archive_files, chart_yaml,
+    Chart, ChartCache, ChartError, ChartIdentity, Dependency, File, ImportValue, Link, LinkPolicy,
+    LoadLimits, LoadOptions, Lock, Maintainer, Metadata, Package, archive_files, chart_yaml,
 };
 pub use self::engine::{
     Hook, HookEvent, Manifest, Release, ReleaseOptions, RenderError, RenderOptions, Rendered,

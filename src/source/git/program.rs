@@ -51,6 +51,25 @@ const CERTIFICATES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// The program, with everything switched off that a surrounding git, a hook or a repository could change.
+pub(crate) fn plain() -> std::process::Command {
+    let mut command = std::process::Command::new("git");
+    for setting in SETTINGS {
+        command.args(["-c", setting]);
+    }
+    for variable in FOREIGN_VARIABLES {
+        command.env_remove(variable);
+    }
+    command
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_ALLOW_PROTOCOL", "file:git:http:https:ssh")
+        .env("GIT_NO_REPLACE_OBJECTS", "1")
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null());
+    command
+}
+
 /// How much of what git says is kept, in bytes.
 const KEPT_OUTPUT: usize = 16 * 1024;
 /// Largest answer on standard output, in bytes; the tags of a large repository have some hundred kilobytes.
@@ -145,26 +164,14 @@ impl<'a> Git<'a> {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("git");
-        for setting in SETTINGS {
-            command.args(["-c", setting]);
-        }
+        let mut command = Command::from(plain());
         command
             .args(arguments)
             .current_dir(&self.folder)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        for variable in FOREIGN_VARIABLES {
-            command.env_remove(variable);
-        }
-        command
-            .env("GIT_DIR", &self.folder)
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("GIT_ALLOW_PROTOCOL", "file:git:http:https:ssh")
-            .env("GIT_NO_REPLACE_OBJECTS", "1")
-            .env("LC_ALL", "C");
+            .kill_on_drop(true)
+            .env("GIT_DIR", &self.folder);
         #[cfg(test)]
         if let Some((name, value)) = &self.variable {
             command.env(name, value);

@@ -7,6 +7,7 @@
 mod archive;
 mod cache;
 mod error;
+mod identity;
 mod ignore;
 mod load;
 mod metadata;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 pub use self::cache::ChartCache;
 pub use self::error::ChartError;
 pub(crate) use self::error::conversion;
+pub use self::identity::ChartIdentity;
 pub use self::load::{LinkPolicy, LoadLimits, LoadOptions};
 pub use self::metadata::{Dependency, ImportValue, Lock, Maintainer, Metadata};
 pub use self::package::{Package, chart_yaml};
