@@ -67,20 +67,14 @@ fn the_answers_are_those_of_ec() {
     for tag in 1..40 {
         for _ in 0..=random(3) {
             let instance = &instances[random(8) as usize];
-            let content = format!("{tag} {}", random(1000));
+            let text = format!("{tag} {}", random(1000));
             match random(7) {
-                0 => repository.write("services/values.yaml", &format!("shared: {content}\n")),
-                1 => repository.write(
-                    ".helm-shared/templates/more.yaml",
-                    &format!("# {content}\n"),
-                ),
-                2 => repository.write(".helm-shared/unused.yaml", &content),
-                3 => repository.write("README.md", &content),
-                4 => repository.write(
-                    &format!("services/{instance}/config/deep/er/file"),
-                    &content,
-                ),
-                _ => repository.write(&format!("services/{instance}/values.yaml"), &content),
+                0 => repository.write("services/values.yaml", &format!("shared: {text}\n")),
+                1 => repository.write(".helm-shared/templates/more.yaml", &format!("# {text}\n")),
+                2 => repository.write(".helm-shared/unused.yaml", &text),
+                3 => repository.write("README.md", &text),
+                4 => repository.write(&format!("services/{instance}/config/deep/er/file"), &text),
+                _ => repository.write(&format!("services/{instance}/values.yaml"), &text),
             };
         }
         repository.release(&format!("2026.{}.{}", 1 + tag / 10, tag % 10));
