@@ -108,9 +108,10 @@ async fn targets(args: &CheckArgs, context: &Context) -> CommandResult<Vec<Targe
         return Ok(vec![target(repository, folder, beamline, &args.instances)?]);
     }
     let all = args.repository.is_none();
-    let settings = &versioned::at(tag, named.filter(|_| tag.is_some()), all, context)
-        .await?
-        .settings;
+    // anything else is the name of an instance
+    let beamline = named.filter(|name| settings.beamlines.contains_key(*name));
+    let versioned = versioned::at(tag, beamline, all, context).await?;
+    let settings = &versioned.settings;
     let Some(repository) = &args.repository else {
         if settings.beamlines.is_empty() {
             return Err(CommandError::not_found(
@@ -167,7 +168,7 @@ fn of_instances(wanted: &[&str], settings: &Settings) -> CommandResult<Vec<Targe
     let mut found = BTreeSet::new();
     let mut targets = Vec::new();
     for beamline in settings.beamlines.values() {
-        let Ok(repository) = Repository::open(&shown(&beamline.repository)) else {
+        let Ok(repository) = services::open(beamline) else {
             // a beamline that is not checked out here has no instance that could be meant
             continue;
         };
@@ -177,7 +178,7 @@ fn of_instances(wanted: &[&str], settings: &Settings) -> CommandResult<Vec<Targe
             .map(|&name| name.to_owned())
             .collect();
         if !own.is_empty() {
-            targets.push(target(&beamline.repository, Some(beamline), &own)?);
+            targets.push(of_beamline(beamline, &own)?);
             found.extend(own);
         }
     }
