@@ -5,8 +5,12 @@
 //! happen to one beside the shared one; see [`cluster::PrivateCluster`].
 
 mod bed;
+mod broken;
 mod cluster;
+mod connection;
 mod deploy;
 mod facility;
 mod killed;
+mod proxy;
+mod refused;
 mod site;

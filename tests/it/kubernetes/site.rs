@@ -128,6 +128,13 @@ impl Site {
         self.append(&self.file(instance, "values.yaml"), &format!("  {line}\n"));
     }
 
+    /// Adds an instance and deploys it with `ioc`.
+    pub(crate) fn deployed(&self, rest: &str) -> String {
+        let instance = self.add(rest);
+        self.succeed(&["deploy", &instance, "--yes"]);
+        instance
+    }
+
     /// Runs real `kubectl` in the namespace, which must succeed; gives standard output.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
         self.cluster
