@@ -11,10 +11,11 @@ use crate::cli::versions::VersionArgs;
 #[command(after_help = "\
 Examples:
   ioc check beamlines/t01
+  ioc check t01-ea-ioc-01
   ioc check beamlines/t01 t01-ea-ioc-01 --no-engine
   ioc check t01 --version 2026.11.1")]
 pub struct CheckArgs {
-    /// Folder of a services repository, or the name of a beamline in `ioc.toml`
+    /// Folder of a services repository, or the name of a beamline or of an instance
     pub repository: Option<PathBuf>,
 
     /// Only these instances
