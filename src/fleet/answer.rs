@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::fleet::console::output::printable_line;
 use crate::fleet::containers::InstanceContainer;
 use crate::fleet::health::{self, Facts, Intent, Process, State};
-use crate::fleet::local::observe;
+use crate::fleet::local::{last_exit, observe};
 use crate::fleet::progress::Progress;
 use crate::fleet::workload::{Container, Pod};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
@@ -259,6 +259,9 @@ impl Waiting<'_> {
             }
             tokio::time::sleep(BETWEEN_LOOKS).await;
             facts = self.facts().await?;
+        }
+        if facts.restarts >= MOST_ENDS {
+            facts = last_exit::complete(self.engine, self.container, facts).await;
         }
         let last = health::last_exit(&facts).unwrap_or_else(|| "unknown".to_owned());
         if facts.restarts >= MOST_ENDS {

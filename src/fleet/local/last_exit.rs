@@ -58,6 +58,15 @@ pub async fn find(
     }
 }
 
+/// The same for one container.
+pub async fn complete(engine: &Engine, container: &InstanceContainer, facts: Facts) -> Facts {
+    let mut found = [Some(facts.clone())];
+    let now = Timestamp::now();
+    find(engine, std::slice::from_ref(container), &mut found, now).await;
+    let [found] = found;
+    found.unwrap_or(facts)
+}
+
 /// When the process before the present one ended.
 fn ended_before(facts: &Facts) -> Option<Timestamp> {
     matches!(facts.process, Process::Running | Process::Paused)
