@@ -37,6 +37,9 @@ pub struct ProjectFile {
     /// Where Channel Access searches go.
     #[serde(default)]
     pub channel_access: ChannelAccessTable,
+    /// The log store of the site.
+    #[serde(default)]
+    pub logs: LogsTable,
     /// Beamlines by name.
     #[serde(default)]
     pub beamline: BTreeMap<String, BeamlineTable>,
@@ -111,6 +114,26 @@ pub struct ChannelAccessTable {
     pub auto_address_list: Option<bool>,
     /// As `EPICS_CA_SERVER_PORT`.
     pub server_port: Option<u16>,
+}
+
+/// `[logs]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LogsTable {
+    /// Address of Loki, before `/loki/api/v1`.
+    pub url: Option<String>,
+    /// Query for the lines of one container, with `{namespace}`, `{instance}`, `{container}` and `{beamline}`.
+    pub query: Option<String>,
+    /// Tenant, where the store has several.
+    pub tenant: Option<String>,
+    /// File with a bearer token.
+    pub token_file: Option<PathBuf>,
+    /// User, with `password-file`.
+    pub user: Option<String>,
+    /// File with the password of `user`.
+    pub password_file: Option<PathBuf>,
+    /// Address of a page with the logs of an instance, with the same names in braces.
+    pub page: Option<String>,
 }
 
 /// `[beamline.NAME]`

@@ -34,6 +34,27 @@ pub struct Settings {
     pub user: String,
     /// Where clusters are found.
     pub kubernetes: KubernetesSettings,
+    /// Where logs are that the nodes no longer have.
+    pub logs: LogStoreSettings,
+}
+
+/// Where logs are that the nodes no longer have.
+#[derive(Debug, Clone)]
+pub struct LogStoreSettings {
+    /// Address of Loki, before `/loki/api/v1`.
+    pub url: Option<String>,
+    /// Query for the lines of one container, with names in braces.
+    pub query: String,
+    /// Tenant.
+    pub tenant: Option<String>,
+    /// File with a bearer token.
+    pub token_file: Option<PathBuf>,
+    /// User.
+    pub user: Option<String>,
+    /// File with the password.
+    pub password_file: Option<PathBuf>,
+    /// Address of a page with the logs of an instance, with names in braces.
+    pub page: Option<String>,
 }
 
 /// Where clusters are found.
@@ -107,6 +128,10 @@ pub struct Beamline {
     /// Namespace that charts see.
     pub namespace: String,
 }
+
+/// What the agents of Loki label lines of pods with.
+const DEFAULT_LOG_QUERY: &str =
+    "{namespace=\"{namespace}\", pod=~\"{instance}-.+\", container=\"{container}\"}";
 
 /// The variables of the process, taken once so that nothing below reads the environment.
 type Environment = BTreeMap<String, String>;
@@ -259,6 +284,7 @@ impl Layers<'_> {
         let channel_access = self.channel_access();
         let user = self.user();
         let kubernetes = self.kubernetes();
+        let logs = self.logs();
         let root = self.root;
         let beamlines = self
             .project
@@ -290,6 +316,7 @@ impl Layers<'_> {
             state,
             user,
             kubernetes,
+            logs,
         })
     }
 
@@ -417,6 +444,23 @@ impl Layers<'_> {
                 )
                 .hint(format!("set `{own}` to a folder"))
             })
+    }
+
+    fn logs(&self) -> LogStoreSettings {
+        let path = |path: Option<PathBuf>| path.map(|path| self.root.join(path));
+        LogStoreSettings {
+            url: self
+                .variable("IOC_LOGS_URL")
+                .or_else(|| self.either(|file| file.logs.url.clone())),
+            query: self
+                .either(|file| file.logs.query.clone())
+                .unwrap_or_else(|| DEFAULT_LOG_QUERY.to_owned()),
+            tenant: self.either(|file| file.logs.tenant.clone()),
+            token_file: path(self.either(|file| file.logs.token_file.clone())),
+            user: self.either(|file| file.logs.user.clone()),
+            password_file: path(self.either(|file| file.logs.password_file.clone())),
+            page: self.either(|file| file.logs.page.clone()),
+        }
     }
 
     fn kubernetes(&self) -> KubernetesSettings {

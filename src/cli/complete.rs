@@ -47,10 +47,14 @@ impl Shell {
     }
 }
 
-/// Instance names of all beamlines of the project.
+/// Instance names of all beamlines of the project, and those that run in the clusters of these.
 pub(crate) fn instances(current: &OsStr) -> Vec<CompletionCandidate> {
     candidates(current, |settings| {
-        crate::services::instance_names(settings)
+        let mut names = crate::services::instance_names(settings);
+        names.extend(crate::fleet::kubernetes::names::of_clusters(settings));
+        names.sort();
+        names.dedup();
+        names
     })
 }
 

@@ -12,6 +12,7 @@ Examples:
   ioc logs t01-ea-ioc-01 --tail 50
   ioc logs -f t01-ea-ioc-01 t01-mo-ioc-01
   ioc logs t01-ea-ioc-01 --since 10m --grep 'error|timeout'
+  ioc logs t01-ea-ioc-01 --since 7d --until 6d    on a cluster also from the log store
   ioc logs t01-ea-ioc-01 --previous       what it said before its last restart")]
 pub struct LogsArgs {
     /// Instances whose logs are printed; with more than one, each line starts with the instance
@@ -25,6 +26,10 @@ pub struct LogsArgs {
     /// Only lines since a time ago (`10m`, `2h`) or since a time (`2026-11-22T10:00:00Z`)
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
+
+    /// Only lines before a time ago or a time, written as for --since
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    pub until: Option<String>,
 
     /// Only the last lines
     #[arg(long, value_name = "LINES")]

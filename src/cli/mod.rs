@@ -21,6 +21,7 @@ pub mod node;
 pub mod ps;
 pub mod render;
 pub mod shell;
+pub mod status;
 pub mod versions;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -86,6 +87,8 @@ pub enum Verb {
     History(deploy::HistoryArgs),
     /// List instances with state, health, version, image and node
     Ps(ps::PsArgs),
+    /// Tell the whole story of an instance: why it is as it is, and what to do
+    Status(status::StatusArgs),
     /// Print or follow the logs of instances
     Logs(logs::LogsArgs),
     /// Attach to the IOC shell of an instance

@@ -55,14 +55,34 @@ pub(crate) async fn attach(args: &AttachArgs, context: &Context) -> CommandResul
     let rules = Rules {
         read_only: args.read_only,
         allow_control: args.allow_control,
+        own_keys: &[],
     };
     earlier_lines(&engine, &container, args.tail, context).await?;
     let connection = connect(&engine, &container, rules).await?;
+    let manner = Manner {
+        name: container.instance.clone(),
+        rules,
+        leave: if container.console.is_some() {
+            vec![DETACH_KEY]
+        } else {
+            Vec::new()
+        },
+    };
     if terminal::is_interactive() {
-        converse(connection, rules, &container, context).await
+        converse(connection, &manner, context).await
     } else {
-        script(connection, rules, context).await
+        script(connection, &manner, context).await
     }
+}
+
+/// How somebody is connected.
+pub(crate) struct Manner {
+    /// Name of the instance.
+    pub(crate) name: String,
+    /// What may pass.
+    pub(crate) rules: Rules,
+    /// What makes the console program leave; nothing where there is none.
+    pub(crate) leave: Vec<u8>,
 }
 
 /// Through the image's own console program where it has one, otherwise to the process itself.
@@ -103,20 +123,20 @@ async fn earlier_lines(
 }
 
 /// A person at a terminal.
-async fn converse(
+pub(crate) async fn converse(
     mut connection: Connection,
-    rules: Rules,
-    container: &InstanceContainer,
+    manner: &Manner,
     context: &Context,
 ) -> CommandResult<Outcome> {
-    let manner = if rules.read_only {
+    let rules = manner.rules;
+    let doing = if rules.read_only {
         "looking only"
     } else {
         "attached"
     };
     context.printer.info(format!(
-        "[ioc] {manner}: `{}`; leave with Ctrl-] (the IOC goes on)",
-        container.instance
+        "[ioc] {doing}: `{}`; leave with Ctrl-] (the IOC goes on)",
+        manner.name
     ));
     let mut keys = terminal::standard_input();
     let mut raw = RawTerminal::enter()?;
@@ -144,16 +164,16 @@ async fn converse(
             () = context.cancel.cancelled() => break,
         }
     }
-    leave_program(&mut connection, container).await;
+    leave_program(&mut connection, manner).await;
     raw.notice("left the console, the IOC goes on")?;
     Ok(Outcome::Success)
 }
 
-/// A console program is told to leave: the engine does not end a program that has a terminal when whoever
+/// A console program is told to leave: neither engine nor cluster ends a program that has a terminal when whoever
 /// started it goes away.
-async fn leave_program(connection: &mut Connection, container: &InstanceContainer) {
-    if container.console.is_some()
-        && let Err(error) = connection.send(&[DETACH_KEY]).await
+async fn leave_program(connection: &mut Connection, manner: &Manner) {
+    if !manner.leave.is_empty()
+        && let Err(error) = connection.send(&manner.leave).await
     {
         tracing::debug!(%error, "the console program was gone already");
     }
@@ -189,11 +209,12 @@ async fn act(
 }
 
 /// Lines from a file or pipe: each is typed when the answer to the one before has ended.
-async fn script(
+pub(crate) async fn script(
     mut connection: Connection,
-    rules: Rules,
+    manner: &Manner,
     context: &Context,
 ) -> CommandResult<Outcome> {
+    let rules = manner.rules;
     let mut input = terminal::standard_input();
     let mut typed = Vec::new();
     while let Some(piece) = input.recv().await {

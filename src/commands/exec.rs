@@ -51,13 +51,26 @@ pub(crate) async fn exec(args: &ExecArgs, context: &Context) -> CommandResult<Ou
             args.instance
         )));
     }
-    let command: Vec<String> = if args.command.is_empty() {
+    let tty = terminal::is_interactive();
+    let connection = Connection::exec(&engine, &container, command(args), tty).await?;
+    run(connection, tty, context).await
+}
+
+/// What is run.
+pub(crate) fn command(args: &ExecArgs) -> Vec<String> {
+    if args.command.is_empty() {
         SHELL.iter().map(|word| (*word).to_owned()).collect()
     } else {
         args.command.clone()
-    };
-    let tty = terminal::is_interactive();
-    let connection = Connection::exec(&engine, &container, command, tty).await?;
+    }
+}
+
+/// Carries input and output until the command ends, and ends as it did.
+pub(crate) async fn run(
+    connection: Connection,
+    tty: bool,
+    context: &Context,
+) -> CommandResult<Outcome> {
     let connection = if tty {
         interact(connection, context).await?
     } else {

@@ -44,22 +44,7 @@ pub(crate) async fn logs(args: &LogsArgs, context: &Context) -> CommandResult<Ou
     {
         return kubernetes::logs::logs(args, &choice, context).await;
     }
-    let asked = args
-        .since
-        .as_deref()
-        .map(|text| window::since(text, &Zoned::now()))
-        .transpose()
-        .map_err(|message| CommandError::new(ErrorKind::Usage, message))?;
-    let pattern = args
-        .grep
-        .as_deref()
-        .map(Regex::new)
-        .transpose()
-        .map_err(|error| {
-            CommandError::new(ErrorKind::Usage, "`--grep` is not a regular expression")
-                .caused_by(error)
-                .hint("a plain text is one too, with a `\\` before each of `[](){}.*+?|^$\\`")
-        })?;
+    let asked = Asked::new(args)?;
     let engine = Engine::connect(&context.settings).await?;
     let mut found = Vec::new();
     for instance in &args.instances {
@@ -71,18 +56,79 @@ pub(crate) async fn logs(args: &LogsArgs, context: &Context) -> CommandResult<Ou
         };
         found.push(containers::find(&engine, selector).await?);
     }
-    let writer = Writer::new(&context.printer, &found, args.timestamps, pattern);
-    let window = Window {
-        since: asked,
-        until: None,
-        tail: args.tail,
-    };
+    let names: Vec<String> = found
+        .iter()
+        .map(|container| container.instance.clone())
+        .collect();
+    let writer = Writer::new(
+        &context.printer,
+        &names,
+        args.timestamps,
+        asked.pattern.clone(),
+    );
+    let window = asked.window(args.tail);
     if args.follow {
         follow(&engine, found, window, &writer, context).await?;
     } else {
         print(&engine, &found, window, args.previous, &writer, context).await?;
     }
     Ok(Outcome::Success)
+}
+
+/// What the command line asks for.
+pub(crate) struct Asked {
+    /// Lines at or after this time.
+    pub(crate) since: Option<Timestamp>,
+    /// Lines before this time.
+    pub(crate) until: Option<Timestamp>,
+    /// Lines that match.
+    pub(crate) pattern: Option<Regex>,
+}
+
+impl Asked {
+    /// Reads the times and the pattern.
+    pub(crate) fn new(args: &LogsArgs) -> CommandResult<Self> {
+        let now = Zoned::now();
+        let time = |text: Option<&str>| {
+            text.map(|text| window::since(text, &now))
+                .transpose()
+                .map_err(|message| CommandError::new(ErrorKind::Usage, message))
+        };
+        let (since, until) = (time(args.since.as_deref())?, time(args.until.as_deref())?);
+        if since
+            .zip(until)
+            .is_some_and(|(since, until)| until <= since)
+        {
+            return Err(CommandError::new(
+                ErrorKind::Usage,
+                "`--until` is not after `--since`: there is no time between them",
+            ));
+        }
+        let pattern = args
+            .grep
+            .as_deref()
+            .map(Regex::new)
+            .transpose()
+            .map_err(|error| {
+                CommandError::new(ErrorKind::Usage, "`--grep` is not a regular expression")
+                    .caused_by(error)
+                    .hint("a plain text is one too, with a `\\` before each of `[](){}.*+?|^$\\`")
+            })?;
+        Ok(Self {
+            since,
+            until,
+            pattern,
+        })
+    }
+
+    /// The window with so many lines.
+    pub(crate) fn window(&self, tail: Option<usize>) -> Window {
+        Window {
+            since: self.since,
+            until: self.until,
+            tail,
+        }
+    }
 }
 
 async fn print(
@@ -103,7 +149,7 @@ async fn print(
                     container.instance
                 )));
             };
-            window.until = Some(start);
+            window.until = Some(window.until.map_or(start, |until| until.min(start)));
         }
         logs.push(stream::lines(engine, container, window, false));
     }
@@ -165,7 +211,7 @@ async fn follow(
 }
 
 /// How lines are written: prefix, time, filter, format.
-struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     printer: &'a Printer,
     instances: Vec<String>,
     prefixes: Vec<String>,
@@ -182,41 +228,34 @@ struct Record<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(
+    pub(crate) fn new(
         printer: &'a Printer,
-        found: &[InstanceContainer],
+        names: &[String],
         timestamps: bool,
         pattern: Option<Regex>,
     ) -> Self {
-        let width = found
-            .iter()
-            .map(|container| container.instance.len())
-            .max()
-            .unwrap_or(0);
-        let prefixes = found
+        let width = names.iter().map(String::len).max().unwrap_or(0);
+        let prefixes = names
             .iter()
             .zip(COLOURS.iter().cycle())
-            .map(|(container, colour)| {
-                if found.len() < 2 {
+            .map(|(name, colour)| {
+                if names.len() < 2 {
                     return String::new();
                 }
                 let style: Style = colour.on_default();
-                format!("{style}{:width$}{style:#} | ", container.instance)
+                format!("{style}{name:width$}{style:#} | ")
             })
             .collect();
         Self {
             printer,
-            instances: found
-                .iter()
-                .map(|container| container.instance.clone())
-                .collect(),
+            instances: names.to_vec(),
             prefixes,
             timestamps,
             pattern,
         }
     }
 
-    fn line(&self, number: usize, line: &LogLine) -> CommandResult<()> {
+    pub(crate) fn line(&self, number: usize, line: &LogLine) -> CommandResult<()> {
         if self
             .pattern
             .as_ref()

@@ -31,6 +31,7 @@ pub mod render;
 pub mod restart;
 pub mod rollback;
 pub mod start;
+pub mod status;
 pub mod stop;
 mod target;
 mod versioned;
@@ -163,8 +164,9 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
         Verb::Deploy(args) => Box::pin(deploy::deploy(&args, context)).await,
         Verb::Rollback(args) => Box::pin(rollback::rollback(&args, context)).await,
         Verb::History(args) => history::history(&args, context).await,
-        Verb::Ps(args) => ps::ps(&args, context).await,
-        Verb::Logs(args) => logs::logs(&args, context).await,
+        Verb::Ps(args) => Box::pin(ps::ps(&args, context)).await,
+        Verb::Status(args) => Box::pin(status::status(&args, context)).await,
+        Verb::Logs(args) => Box::pin(logs::logs(&args, context)).await,
         Verb::Attach(args) => attach::attach(&args, context).await,
         Verb::Exec(args) => exec::exec(&args, context).await,
         Verb::Start(args) => start::start(&args, context).await,

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::cli::global::OutputFormat;
 use crate::cli::ps::PsArgs;
-use crate::commands::target::{self, Target};
+use crate::commands::target::Target;
 use crate::commands::{Context, Outcome, acting, kubernetes};
 use crate::fleet::containers;
 use crate::fleet::overview::{self, Row};
@@ -21,9 +21,9 @@ use crate::ui::table::Table;
 /// How long the list stays when nothing happens: uptimes grow.
 const REFRESH: Duration = Duration::from_secs(2);
 /// Events that come together are one refresh.
-const SETTLE: Duration = Duration::from_millis(150);
+pub(crate) const SETTLE: Duration = Duration::from_millis(150);
 /// Puts the cursor into the upper left corner and clears what is below.
-const HOME: &str = "\u{1b}[H\u{1b}[J";
+pub(crate) const HOME: &str = "\u{1b}[H\u{1b}[J";
 
 /// Lists instances.
 ///
@@ -31,19 +31,14 @@ const HOME: &str = "\u{1b}[H\u{1b}[J";
 ///
 /// No engine, a state folder that cannot be read, or an instance that is not deployed.
 pub(crate) async fn ps(args: &PsArgs, context: &Context) -> CommandResult<Outcome> {
-    let targets = target::of_list(&args.instances, &args.beamline, &args.cluster, context)?;
+    let targets = kubernetes::ps::targets(args, context)?;
     if targets.iter().any(|target| *target != Target::Local) {
         return kubernetes::ps::ps(args, &targets, context).await;
     }
     let fleet = Fleet::connect(&context.settings).await?;
     let namespace = acting::namespace(&args.beamline, context)?;
-    if args.watch && context.printer.format() != OutputFormat::Table {
-        return Err(CommandError::new(
-            ErrorKind::Usage,
-            "`--watch` is for people and prints no JSON or YAML",
-        ));
-    }
     if args.watch {
+        require_table(context)?;
         return watch(&fleet, args, namespace.as_deref(), context).await;
     }
     let rows = rows(&fleet, args, namespace.as_deref(), context).await?;
@@ -55,7 +50,18 @@ pub(crate) async fn ps(args: &PsArgs, context: &Context) -> CommandResult<Outcom
     Ok(Outcome::Success)
 }
 
-async fn rows(
+/// A list that changes on the screen has no form for programs.
+pub(crate) fn require_table(context: &Context) -> CommandResult<()> {
+    if context.printer.format() == OutputFormat::Table {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        ErrorKind::Usage,
+        "`--watch` is for people and prints no JSON or YAML",
+    ))
+}
+
+pub(crate) async fn rows(
     fleet: &Fleet,
     args: &PsArgs,
     namespace: Option<&str>,
@@ -90,7 +96,7 @@ async fn rows(
     Ok(rows)
 }
 
-fn notes(rows: &[Row], context: &Context) {
+pub(crate) fn notes(rows: &[Row], context: &Context) {
     for row in rows {
         if let Some(note) = &row.note {
             context.printer.warning(format!("`{}`: {note}", row.name));
@@ -174,7 +180,7 @@ fn table(rows: &[Row]) -> Table {
 }
 
 /// A time span with its two largest units: `45s`, `12m30s`, `3h05m`, `4d02h`.
-fn duration(seconds: u64) -> String {
+pub(crate) fn duration(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match seconds {
         0..60 => format!("{seconds}s"),

@@ -237,15 +237,6 @@ pub(crate) async fn connect(choice: &ClusterChoice, context: &Context) -> Comman
     Ok(cluster)
 }
 
-/// A verb that the cluster backend does not have yet.
-pub(crate) fn not_yet(verb: &str, instead: &str) -> CommandError {
-    CommandError::new(
-        ErrorKind::Unsupported,
-        format!("`ioc {verb}` does not work on a Kubernetes cluster yet"),
-    )
-    .hint(instead)
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;

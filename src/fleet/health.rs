@@ -89,15 +89,25 @@ pub enum State {
     Running,
     /// Runs, and the command that deploys it still waits for its answer.
     Starting,
+    /// Being ended.
+    Stopping,
     /// Stopped on purpose.
     Stopped,
+    /// Not started yet, and nothing is wrong that the cluster knows of.
+    Pending,
     /// Runs, and its health check fails.
     Unhealthy,
+    /// No node of the cluster may or can take it.
+    Unschedulable,
+    /// Its image cannot be fetched.
+    ImagePull,
     /// Ends again and again.
     CrashLooping,
     /// Ended, and is not started again.
     Exited,
-    /// Released, and not on the engine.
+    /// Its node does not answer: it may run or not.
+    NodeLost,
+    /// Released, and not on the engine or the cluster.
     Missing,
 }
 
@@ -107,10 +117,15 @@ impl State {
         match self {
             Self::Running => "running",
             Self::Starting => "starting",
+            Self::Stopping => "stopping",
             Self::Stopped => "stopped",
+            Self::Pending => "pending",
             Self::Unhealthy => "unhealthy",
+            Self::Unschedulable => "unschedulable",
+            Self::ImagePull => "image-pull",
             Self::CrashLooping => "crash-looping",
             Self::Exited => "exited",
+            Self::NodeLost => "node-lost",
             Self::Missing => "missing",
         }
     }
@@ -119,7 +134,13 @@ impl State {
     pub fn is_bad(self) -> bool {
         matches!(
             self,
-            Self::Unhealthy | Self::CrashLooping | Self::Exited | Self::Missing
+            Self::Unhealthy
+                | Self::Unschedulable
+                | Self::ImagePull
+                | Self::CrashLooping
+                | Self::Exited
+                | Self::NodeLost
+                | Self::Missing
         )
     }
 }

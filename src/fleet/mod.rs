@@ -18,4 +18,5 @@ pub mod progress;
 pub mod release;
 pub mod session;
 pub mod store;
+pub mod story;
 pub mod workload;

@@ -37,6 +37,8 @@ pub struct Row {
     pub release_status: Status,
     /// Image of the IOC.
     pub image: String,
+    /// Digest of the image that runs, where the backend tells it.
+    pub image_digest: Option<String>,
     /// Machine that it runs on.
     pub node: String,
     /// Seconds since it was started; `None` when it does not run.
@@ -45,6 +47,10 @@ pub struct Row {
     pub last_exit: Option<String>,
     /// Who stopped it, when that was on purpose.
     pub stopped_by: Option<String>,
+    /// Why it is in this state, where the state alone does not tell.
+    pub reason: Option<String>,
+    /// What differs from the release, by field.
+    pub drift: Vec<String>,
     /// What somebody should know.
     pub note: Option<String>,
 }
@@ -177,12 +183,17 @@ fn row(
         image: main
             .map(|container| container.image.clone())
             .unwrap_or_default(),
+        image_digest: main
+            .map(|container| container.image_id.clone())
+            .filter(|digest| !digest.is_empty()),
         node: fleet.node.clone(),
         uptime_seconds: main_facts
             .and_then(|facts| health::uptime(facts, now))
             .map(|time| time.as_secs()),
         last_exit: main_facts.and_then(health::last_exit),
         stopped_by: stopped.map(|stopped| stopped.by),
+        reason: None,
+        drift: Vec::new(),
         note,
     }))
 }

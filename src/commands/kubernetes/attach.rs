@@ -1,24 +1,87 @@
 //! `ioc attach` on a cluster: the IOC shell in a pod.
 
+use futures_util::StreamExt as _;
+
 use crate::cli::shell::AttachArgs;
+use crate::commands::attach::{self, Manner};
 use crate::commands::target;
 use crate::commands::{Context, Outcome};
-use crate::fleet::kubernetes::ClusterChoice;
+use crate::fleet::console::filter::Rules;
+use crate::fleet::console::output::printable_line;
+use crate::fleet::kubernetes::console::{self, Console, PodProcess};
+use crate::fleet::kubernetes::logs::{self, Run};
+use crate::fleet::kubernetes::look::find;
+use crate::fleet::kubernetes::{Cluster, ClusterChoice};
+use crate::fleet::logs::stream::Window;
 use crate::ui::error::CommandResult;
+use crate::ui::terminal;
 
-/// Does not work yet.
+/// Attaches to the IOC shell, through the console program of the image where it has one.
 ///
 /// # Errors
 ///
-/// Says so, and what does it meanwhile.
+/// The instance is not there or does not run, its shell takes no input, or the cluster refuses.
 pub(crate) async fn attach(
-    _args: &AttachArgs,
+    args: &AttachArgs,
     choice: &ClusterChoice,
     context: &Context,
 ) -> CommandResult<Outcome> {
-    let _cluster = target::connect(choice, context).await?;
-    Err(target::not_yet(
-        "attach",
-        "`kubectl attach -it -n NAMESPACE POD` attaches",
-    ))
+    let cluster = target::connect(choice, context).await?;
+    let found = find::find(&cluster, &args.instance).await?;
+    let process = PodProcess::of(&found, None)?;
+    let console = console::console(&cluster, &process).await?;
+    earlier_lines(&cluster, &found, &process, args.tail, context).await?;
+    let (leave, own_keys) = match &console {
+        Console::Program {
+            leave, own_keys, ..
+        } => (leave.clone(), *own_keys),
+        Console::Process => (Vec::new(), &[][..]),
+    };
+    let rules = Rules {
+        read_only: args.read_only,
+        allow_control: args.allow_control,
+        own_keys,
+    };
+    let is_interactive = terminal::is_interactive();
+    let connection = console::join(
+        &cluster,
+        &process,
+        &console,
+        is_interactive,
+        !args.read_only,
+    )
+    .await?;
+    let manner = Manner {
+        name: found.instance.name.clone(),
+        rules,
+        leave,
+    };
+    if is_interactive {
+        attach::converse(connection, &manner, context).await
+    } else {
+        attach::script(connection, &manner, context).await
+    }
+}
+
+async fn earlier_lines(
+    cluster: &Cluster,
+    found: &find::Found,
+    process: &PodProcess,
+    count: usize,
+    context: &Context,
+) -> CommandResult<()> {
+    let Some(pod) = found.pod().filter(|_| count > 0) else {
+        return Ok(());
+    };
+    let window = Window {
+        tail: Some(count),
+        ..Window::default()
+    };
+    let mut lines = logs::lines(cluster, pod, &process.container, Run::Newest, window, false);
+    while let Some(line) = lines.next().await {
+        context
+            .printer
+            .data(&format!("{}\n", printable_line(&line?.text)))?;
+    }
+    Ok(())
 }

@@ -1,24 +1,29 @@
-//! `ioc exec` on a cluster: a command in a pod.
+//! `ioc exec` on a cluster: a command, or a shell, in a pod.
 
 use crate::cli::shell::ExecArgs;
+use crate::commands::exec;
 use crate::commands::target;
 use crate::commands::{Context, Outcome};
 use crate::fleet::kubernetes::ClusterChoice;
+use crate::fleet::kubernetes::console::{self, PodProcess};
+use crate::fleet::kubernetes::look::find;
 use crate::ui::error::CommandResult;
+use crate::ui::terminal;
 
-/// Does not work yet.
+/// Runs the command and ends with its exit code.
 ///
 /// # Errors
 ///
-/// Says so, and what does it meanwhile.
+/// The instance is not there or does not run, or the cluster refuses.
 pub(crate) async fn exec(
-    _args: &ExecArgs,
+    args: &ExecArgs,
     choice: &ClusterChoice,
     context: &Context,
 ) -> CommandResult<Outcome> {
-    let _cluster = target::connect(choice, context).await?;
-    Err(target::not_yet(
-        "exec",
-        "`kubectl exec -it -n NAMESPACE POD -- COMMAND` runs a command",
-    ))
+    let cluster = target::connect(choice, context).await?;
+    let found = find::find(&cluster, &args.instance).await?;
+    let process = PodProcess::of(&found, args.container.as_deref())?;
+    let tty = terminal::is_interactive();
+    let connection = console::exec(&cluster, &process, exec::command(args), tty).await?;
+    exec::run(connection, tty, context).await
 }

@@ -12,4 +12,5 @@ pub(crate) mod ps;
 pub(crate) mod restart;
 pub(crate) mod rollback;
 pub(crate) mod start;
+pub(crate) mod status;
 pub(crate) mod stop;

@@ -33,6 +33,8 @@ pub enum Notice {
     EndOfInputHeld,
     /// Another control key that ends or suspends a process was held back (Ctrl-\, Ctrl-Z).
     SignalHeld,
+    /// A key was held back that the console program would take as its own command.
+    OwnKeyHeld,
     /// An `exit` waits for `y`.
     ExitAsks,
     /// The `exit` was given up; the typed word was removed from the IOC's line.
@@ -52,6 +54,9 @@ impl Notice {
                 "Ctrl-D would end the IOC and was held back (--allow-control passes it on; Ctrl-] leaves)"
             }
             Self::SignalHeld => "this key would stop the IOC and was held back (Ctrl-] leaves)",
+            Self::OwnKeyHeld => {
+                "this key is a command of the console program and was held back (Ctrl-] leaves)"
+            }
             Self::ExitAsks => {
                 "`exit` ends the IOC and with it the control of its devices: y ends it, any other key does not"
             }
@@ -68,6 +73,8 @@ pub struct Rules {
     pub read_only: bool,
     /// Ctrl-C, Ctrl-D, Ctrl-\ and Ctrl-Z pass.
     pub allow_control: bool,
+    /// Keys that the program between us and the IOC would take as its own commands; they never pass.
+    pub own_keys: &'static [u8],
 }
 
 /// The state of one person's typing.
@@ -133,6 +140,10 @@ impl Filter {
         };
         if let Some(notice) = held.filter(|_| !self.rules.allow_control) {
             actions.push(Action::Tell(notice));
+            return;
+        }
+        if self.rules.own_keys.contains(&byte) {
+            actions.push(Action::Tell(Notice::OwnKeyHeld));
             return;
         }
         if matches!(byte, b'\r' | b'\n') {

@@ -2,6 +2,8 @@
 //! the connection to it.
 
 pub mod connection;
+pub mod engine;
 pub mod filter;
 pub mod output;
+pub mod telnet;
 pub mod terminal_output;

@@ -12,6 +12,7 @@
 
 pub mod apply;
 pub mod cluster;
+pub mod console;
 mod credentials;
 pub mod error;
 pub mod facility;
@@ -21,7 +22,10 @@ pub mod immutable;
 pub mod intent;
 pub mod kinds;
 mod kubeconfig;
+pub mod logs;
+pub mod look;
 mod managed_fields;
+pub mod names;
 pub mod node_page;
 pub mod object;
 pub mod permissions;

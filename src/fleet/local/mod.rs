@@ -15,5 +15,6 @@ pub mod observe;
 pub mod preflight;
 pub mod publish;
 pub mod specification;
+pub mod story;
 
 pub use act::Local;

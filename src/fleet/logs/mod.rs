@@ -2,5 +2,6 @@
 
 pub mod line;
 pub mod merge;
+pub mod store;
 pub mod stream;
 pub mod window;

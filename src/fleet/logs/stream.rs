@@ -27,7 +27,8 @@ pub struct Window {
 }
 
 impl Window {
-    fn contains(&self, line: &LogLine) -> bool {
+    /// Whether a line is in it, by its time.
+    pub fn contains(&self, line: &LogLine) -> bool {
         line.time.is_none_or(|time| {
             self.since.is_none_or(|since| time >= since)
                 && self.until.is_none_or(|until| time < until)

@@ -11,6 +11,7 @@ mod connection;
 mod deploy;
 mod facility;
 mod killed;
+mod look;
 mod proxy;
 mod refused;
 mod site;
