@@ -97,7 +97,7 @@ impl Proxy {
                     (Arc::clone(&shared), Arc::clone(&decide), upstream.clone());
                 std::thread::spawn(move || {
                     // Connections that end early are what this is for.
-                    let _ended = serve(client, &upstream, &seen, &decide);
+                    let _ended = serve(&client, &upstream, &seen, &decide);
                 });
             }
         });
@@ -141,7 +141,7 @@ impl Drop for Proxy {
 }
 
 fn serve(
-    client: TcpStream,
+    mut client: &TcpStream,
     upstream: &str,
     seen: &Mutex<Vec<Request>>,
     decide: &Mutex<Box<Decision>>,
@@ -155,7 +155,7 @@ fn serve(
         Some(Fault::Late(delay)) => std::thread::sleep(*delay),
         Some(Fault::Instead(code, body)) => {
             let length = body.len();
-            return (&client).write_all(
+            return client.write_all(
                 format!(
                     "HTTP/1.1 {code} x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
                 )
@@ -179,15 +179,15 @@ fn serve(
             let mut answers = BufReader::new(server);
             let mut line = String::new();
             while answers.read_line(&mut line)? > 2 {
-                (&client).write_all(line.as_bytes())?;
+                client.write_all(line.as_bytes())?;
                 line.clear();
             }
-            (&client).write_all(b"\r\n")?;
+            client.write_all(b"\r\n")?;
             let mut some = answers.take(u64::try_from(bytes).unwrap_or(u64::MAX));
-            std::io::copy(&mut some, &mut &client)?;
+            std::io::copy(&mut some, &mut client)?;
         }
         _ => {
-            std::io::copy(&mut server, &mut &client)?;
+            std::io::copy(&mut server, &mut client)?;
         }
     }
     client.shutdown(Shutdown::Both)
