@@ -24,8 +24,21 @@
     reason = "a match shows that both outcomes count"
 )]
 
+// The integration test's own cases, run once more by the measure of what they execute.
+#[cfg(test)]
+extern crate self as helm;
+
 mod capabilities;
+#[cfg(test)]
+#[expect(
+    dead_code,
+    reason = "shared with the integration test, which uses all of it"
+)]
+#[path = "../tests/conformance/case.rs"]
+mod case;
 mod chart;
+#[cfg(test)]
+mod coverage;
 mod engine;
 mod functions;
 mod glob;
@@ -33,6 +46,13 @@ mod go;
 mod limits;
 mod path_pattern;
 pub mod release;
+#[cfg(test)]
+#[expect(
+    dead_code,
+    reason = "shared with the integration test, which uses all of it"
+)]
+#[path = "../tests/conformance/run.rs"]
+mod run;
 mod schema;
 mod semantic_version;
 mod template;

@@ -7,6 +7,8 @@ pub struct Limits {
     pub output_bytes: u64,
     /// Template nodes that may be executed: turns of loops, actions, texts.
     pub steps: u64,
+    /// Bytes of the texts, lists and maps that functions may make, all together.
+    pub memory_bytes: u64,
     /// How often one template may be included while it is already being executed; Helm's 1000.
     pub include_depth: usize,
     /// Templates, control structures and pipelines that may be open at once.
@@ -18,6 +20,7 @@ impl Default for Limits {
         Self {
             output_bytes: 256 * 1024 * 1024,
             steps: 50_000_000,
+            memory_bytes: 2 * 1024 * 1024 * 1024,
             include_depth: 1000,
             nesting: 16_000,
         }

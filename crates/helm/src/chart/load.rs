@@ -101,6 +101,25 @@ pub(super) fn load_archive(bytes: &[u8], options: &LoadOptions) -> Result<Chart,
     .archive(bytes)
 }
 
+pub(super) fn load_files(files: Vec<File>, options: &LoadOptions) -> Result<Chart, ChartError> {
+    let limits = &options.limits;
+    let bytes: u64 = files.iter().map(|file| file.data.len() as u64).sum();
+    if bytes > limits.total_bytes {
+        let most = limits.total_bytes;
+        return Err(ChartError::TooLarge(format!("{most} bytes")));
+    }
+    if files.len() > limits.entries {
+        let most = limits.entries;
+        return Err(ChartError::TooLarge(format!("{most} files")));
+    }
+    Loader {
+        options,
+        folder: None,
+        depth: 0,
+    }
+    .chart(files, Vec::new())
+}
+
 struct Loader<'o> {
     options: &'o LoadOptions,
     /// Where the chart is, for `file://` dependencies.

@@ -96,6 +96,14 @@ impl Chart {
         load::load_archive(bytes, options)
     }
 
+    /// Loads a chart from files in memory, named by their paths inside the chart.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_files(files: Vec<File>, options: &LoadOptions) -> Result<Self, ChartError> {
+        load::load_files(files, options)
+    }
+
     /// What `Chart.yaml` says.
     pub const fn metadata(&self) -> &Metadata {
         &self.metadata

@@ -67,12 +67,19 @@ pub fn render_with(
             .name("render".to_owned())
             .stack_size(STACK_BYTES)
             .spawn_scoped(scope, || {
-                render_here(chart, values, options, capabilities, how)
+                let rendered = render_here(chart, values, options, capabilities, how);
+                #[cfg(test)]
+                let rendered = (rendered, crate::coverage::take());
+                rendered
             })
             .map_err(|error| RenderError::thread(&error))?;
-        rendering
-            .join()
-            .unwrap_or_else(|_| Err(RenderError::crashed()))
+        let rendered = rendering.join().map_err(|_| RenderError::crashed())?;
+        #[cfg(test)]
+        let rendered = {
+            crate::coverage::add(rendered.1);
+            rendered.0
+        };
+        rendered
     })
 }
 

@@ -61,7 +61,7 @@ pub(super) fn map(arguments: &[Value], at: usize) -> Option<&Map> {
 /// The items of a slice of any type; nothing for another kind of value.
 pub(super) fn items(value: &Value) -> Option<Vec<Value>> {
     match value {
-        Value::List(list) => Some(list.items.as_ref().clone()),
+        Value::List(list) => Some(list.items.to_vec()),
         Value::Bytes(bytes) => Some(
             bytes
                 .iter()

@@ -114,15 +114,19 @@ fn reverse(_: &mut State<'_>, arguments: &[Value]) -> Called {
     Ok(Value::list(all))
 }
 
-fn uniq(_: &mut State<'_>, arguments: &[Value]) -> Called {
+fn uniq(state: &mut State<'_>, arguments: &[Value]) -> Called {
     let mut kept: Vec<Value> = Vec::new();
     for item in items_or(value(arguments, 0), "Cannot find uniq on type")? {
+        state.charge(kept.len() as u64 / COMPARED_PER_STEP)?;
         if !contains(&kept, &item) {
             kept.push(item);
         }
     }
     Ok(Value::list(kept))
 }
+
+/// Comparisons of two values that take as long as a node.
+const COMPARED_PER_STEP: u64 = 8;
 
 fn contains(list: &[Value], wanted: &Value) -> bool {
     list.iter().any(|item| deep_equal(wanted, item))
@@ -135,9 +139,11 @@ fn compact(_: &mut State<'_>, arguments: &[Value]) -> Called {
     ))
 }
 
-fn without(_: &mut State<'_>, arguments: &[Value]) -> Called {
+fn without(state: &mut State<'_>, arguments: &[Value]) -> Called {
     let all = items_or(value(arguments, 0), "Cannot find without on type")?;
     let omitted = &arguments[1..];
+    let compared = all.len() as u64 * omitted.len() as u64;
+    state.charge(compared / COMPARED_PER_STEP)?;
     Ok(Value::list(
         all.into_iter()
             .filter(|item| !contains(omitted, item))
@@ -221,9 +227,10 @@ pub(super) fn strings(value: &Value) -> Vec<Text> {
     }
 }
 
-fn join(_: &mut State<'_>, arguments: &[Value]) -> Called {
+fn join(state: &mut State<'_>, arguments: &[Value]) -> Called {
     let separator = string(arguments, 0);
     let parts = strings(value(arguments, 1));
+    state.reserve_parts(parts.len(), separator.len())?;
     let mut joined = Vec::new();
     for (position, part) in parts.iter().enumerate() {
         if position > 0 {

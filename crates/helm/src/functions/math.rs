@@ -85,7 +85,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// How long a list a template may make with `until` and `seq`.
-const MAX_COUNT: usize = 10_000_000;
+const MAX_COUNT: usize = 1_000_000;
 
 fn fold(start: i64, arguments: &[Value], step: fn(i64, i64) -> i64) -> i64 {
     arguments.iter().map(to_int64).fold(start, step)

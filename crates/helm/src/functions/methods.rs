@@ -44,6 +44,27 @@ pub(crate) fn find(receiver: &Value, name: &str) -> Option<&'static Method> {
     table.iter().find(|method| method.name == name)
 }
 
+/// The methods with the type that each belongs to.
+#[cfg(test)]
+pub(crate) fn names() -> impl Iterator<Item = String> {
+    [
+        ("engine.files", FILES),
+        ("common.KubeVersion", KUBE_VERSION),
+        ("*semver.Version", VERSION),
+        ("semver.Version", &VERSION[..VALUE_METHODS]),
+        ("time.Time", dates::METHODS),
+        ("time.Duration", durations::METHODS),
+        ("common.VersionSet", VERSION_SET),
+        ("common.Values", VALUES),
+    ]
+    .into_iter()
+    .flat_map(|(kind, table)| {
+        table
+            .iter()
+            .map(move |method| format!("{kind}.{}", method.name))
+    })
+}
+
 macro_rules! on_files {
     ($call:path) => {
         |receiver, arguments| match receiver {

@@ -113,6 +113,53 @@ impl std::fmt::Debug for Function {
 }
 
 impl Function {
+    /// Whether it looks at everything inside its arguments, or copies it.
+    pub(crate) fn walks_through(&self) -> bool {
+        matches!(
+            self.name,
+            "toYaml"
+                | "mustToYaml"
+                | "toYamlPretty"
+                | "toJson"
+                | "mustToJson"
+                | "toPrettyJson"
+                | "mustToPrettyJson"
+                | "toRawJson"
+                | "mustToRawJson"
+                | "toToml"
+                | "mustToToml"
+                | "deepCopy"
+                | "mustDeepCopy"
+                | "deepEqual"
+                | "merge"
+                | "mustMerge"
+                | "mergeOverwrite"
+                | "mustMergeOverwrite"
+                | "print"
+                | "println"
+                | "printf"
+                | "quote"
+                | "squote"
+                | "cat"
+                | "toString"
+                | "toStrings"
+                | "join"
+                | "html"
+                | "js"
+                | "urlquery"
+                | "uniq"
+                | "mustUniq"
+                | "without"
+                | "mustWithout"
+                | "has"
+                | "mustHas"
+                | "sortAlpha"
+                | "eq"
+                | "ne"
+                | "urlJoin"
+        )
+    }
+
     /// `and` and `or`, which the executor evaluates itself.
     pub(crate) fn is_lazy(&self) -> bool {
         matches!(self.name, "and" | "or")

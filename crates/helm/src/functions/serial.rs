@@ -121,7 +121,19 @@ fn wrong_type(found: &yaml::Value, wanted: &str) -> String {
     )
 }
 
-fn from_yaml(_: &mut State<'_>, arguments: &[Value]) -> Called {
+/// A character of JSON or YAML can become a value.
+fn reserve_read(
+    state: &State<'_>,
+    arguments: &[Value],
+) -> Result<(), crate::template::error::ExecError> {
+    const BYTES_PER_CHARACTER: usize = 16;
+    let length = string(arguments, 0).len();
+    state.charge(length as u64)?;
+    state.reserve_parts(length, BYTES_PER_CHARACTER)
+}
+
+fn from_yaml(state: &mut State<'_>, arguments: &[Value]) -> Called {
+    reserve_read(state, arguments)?;
     Ok(match yaml::parse(&string(arguments, 0)) {
         Ok(yaml::Value::Null) => Value::map(Entries::new()),
         Ok(found @ yaml::Value::Map(_)) => Value::from(&found),
@@ -133,7 +145,8 @@ fn from_yaml(_: &mut State<'_>, arguments: &[Value]) -> Called {
     })
 }
 
-fn from_yaml_array(_: &mut State<'_>, arguments: &[Value]) -> Called {
+fn from_yaml_array(state: &mut State<'_>, arguments: &[Value]) -> Called {
+    reserve_read(state, arguments)?;
     Ok(match yaml::parse(&string(arguments, 0)) {
         Ok(yaml::Value::Null) => Value::list(Vec::new()),
         Ok(found @ yaml::Value::List(_)) => Value::from(&found),
@@ -158,7 +171,8 @@ fn read_json(text: &str) -> Result<yaml::Value, String> {
         .map_err(|error| syntax_error(text).unwrap_or_else(|| error.to_string()))
 }
 
-fn from_json(_: &mut State<'_>, arguments: &[Value]) -> Called {
+fn from_json(state: &mut State<'_>, arguments: &[Value]) -> Called {
+    reserve_read(state, arguments)?;
     Ok(match read_json(&string(arguments, 0)) {
         Ok(yaml::Value::Null) => Value::map(Entries::new()),
         Ok(found @ yaml::Value::Map(_)) => Value::from(&found),
@@ -170,7 +184,8 @@ fn from_json(_: &mut State<'_>, arguments: &[Value]) -> Called {
     })
 }
 
-fn from_json_array(_: &mut State<'_>, arguments: &[Value]) -> Called {
+fn from_json_array(state: &mut State<'_>, arguments: &[Value]) -> Called {
+    reserve_read(state, arguments)?;
     Ok(match read_json(&string(arguments, 0)) {
         Ok(yaml::Value::Null) => Value::list(Vec::new()),
         Ok(found @ yaml::Value::List(_)) => Value::from(&found),
@@ -182,7 +197,8 @@ fn from_json_array(_: &mut State<'_>, arguments: &[Value]) -> Called {
     })
 }
 
-fn must_from_json(_: &mut State<'_>, arguments: &[Value]) -> Called {
+fn must_from_json(state: &mut State<'_>, arguments: &[Value]) -> Called {
+    reserve_read(state, arguments)?;
     read_json(&string(arguments, 0))
         .map(|found| Value::from(&found))
         .map_err(invalid)

@@ -1,6 +1,7 @@
 //! Sprig: strings. Lengths and positions are bytes, as in Go.
 
 use super::arguments::{fail, int, string, text, value};
+use super::regexes::PART_BYTES;
 use super::{Called, Function, Type, function, variadic};
 use crate::go::convert::to_text;
 use crate::go::format::{self, sprintf};
@@ -68,10 +69,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         })))
     }),
     variadic("cat", &[], Type::Any, cat),
-    function("indent", &[Type::Int, Type::Str], |_, a| indent(a, "")),
-    function("nindent", &[Type::Int, Type::Str], |_, a| indent(a, "\n")),
-    function("replace", &[Type::Str, Type::Str, Type::Str], |_, a| {
-        Ok(Value::Str(replace(&text(a, 2), &text(a, 0), &text(a, 1))))
+    function("indent", &[Type::Int, Type::Str], |state, a| {
+        indent(state, a, "")
+    }),
+    function("nindent", &[Type::Int, Type::Str], |state, a| {
+        indent(state, a, "\n")
+    }),
+    function("replace", &[Type::Str, Type::Str, Type::Str], |state, a| {
+        let (whole, old, new) = (text(a, 2), text(a, 0), text(a, 1));
+        state.reserve_parts(parts(&whole, &old), new.len())?;
+        Ok(Value::Str(replace(&whole, &old, &new)))
     }),
     function("plural", &[Type::Str, Type::Str, Type::Int], |_, a| {
         Ok(Value::Str(text(a, usize::from(int(a, 2) != 1))))
@@ -79,7 +86,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("toString", &[Type::Any], |_, a| {
         Ok(Value::Str(to_text(value(a, 0))))
     }),
-    function("split", &[Type::Str, Type::Str], |_, a| {
+    function("split", &[Type::Str, Type::Str], |state, a| {
+        state.reserve_parts(parts(&text(a, 1), &text(a, 0)), 2 * PART_BYTES)?;
         Ok(numbered(split(&text(a, 1), &text(a, 0), None)))
     }),
     function("splitn", &[Type::Str, Type::Int, Type::Str], |_, a| {
@@ -90,7 +98,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         };
         Ok(numbered(parts))
     }),
-    function("splitList", &[Type::Str, Type::Str], |_, a| {
+    function("splitList", &[Type::Str, Type::Str], |state, a| {
+        state.reserve_parts(parts(&text(a, 1), &text(a, 0)), PART_BYTES)?;
         Ok(Value::strings(split(&text(a, 1), &text(a, 0), None)))
     }),
 ];
@@ -215,7 +224,7 @@ fn cat(_: &mut State<'_>, arguments: &[Value]) -> Called {
     Ok(Value::Str(sprintf(format.as_bytes(), &kept)))
 }
 
-fn indent(arguments: &[Value], before: &str) -> Called {
+fn indent(state: &State<'_>, arguments: &[Value], before: &str) -> Called {
     let Ok(spaces) = usize::try_from(int(arguments, 0)) else {
         return fail("strings: negative Repeat count");
     };
@@ -224,6 +233,7 @@ fn indent(arguments: &[Value], before: &str) -> Called {
     if spaces.saturating_mul(lines) > MAX_REPEATED {
         return fail("strings: Repeat output length overflow");
     }
+    state.reserve_parts(lines, spaces)?;
     let mut out = Vec::with_capacity(whole.len() + spaces * lines + before.len());
     out.extend_from_slice(before.as_bytes());
     for (number, line) in whole.as_bytes().split(|&byte| byte == b'\n').enumerate() {
@@ -242,6 +252,14 @@ pub(super) fn find(whole: &[u8], part: &[u8]) -> Option<usize> {
         return Some(0);
     }
     whole.windows(part.len()).position(|window| window == part)
+}
+
+/// How many parts a separator makes of a text, at most.
+fn parts(whole: &Text, separator: &Text) -> usize {
+    match (whole, separator) {
+        (Text::Utf8(whole), Text::Utf8(separator)) => whole.matches(separator.as_ref()).count() + 1,
+        _ => whole.len() / separator.len().max(1) + 1,
+    }
 }
 
 fn replace(whole: &Text, old: &Text, new: &Text) -> Text {

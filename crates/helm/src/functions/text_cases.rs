@@ -34,6 +34,13 @@ fn is_punctuation(character: char) -> bool {
         | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{3001}'..='\u{3003}')
 }
 
+/// A letter that words are made of; those of Chinese stand for themselves.
+fn is_alphabet(character: char) -> bool {
+    character.is_alphabetic()
+        && !matches!(character,
+            '\u{3400}'..='\u{4d85}' | '\u{4e00}'..='\u{9fcc}' | '\u{20000}'..='\u{2b81d}')
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Nothing,
@@ -52,7 +59,7 @@ fn kind(character: char) -> Kind {
         Kind::Punctuation
     } else if character.is_uppercase() {
         Kind::Upper
-    } else if character.is_alphabetic() {
+    } else if is_alphabet(character) {
         Kind::Alphabet
     } else if character.is_numeric() {
         Kind::Number
@@ -78,7 +85,7 @@ fn next_word(text: &str) -> (Kind, &str, &str) {
         Kind::Upper => match text[after_first..].chars().next() {
             Some(second) if second.is_uppercase() => {
                 let end = run(after_first, &char::is_uppercase);
-                let followed = text[end..].chars().next().is_some_and(char::is_alphabetic);
+                let followed = text[end..].chars().next().is_some_and(is_alphabet);
                 // The last capital begins the next word: HTTPServer is HTTP, Server.
                 if followed {
                     text[..end]
@@ -89,17 +96,17 @@ fn next_word(text: &str) -> (Kind, &str, &str) {
                     end
                 }
             }
-            Some(second) if second.is_alphabetic() => {
-                run(after_first, &|c| c.is_alphabetic() && !c.is_uppercase())
+            Some(second) if is_alphabet(second) => {
+                run(after_first, &|c| is_alphabet(c) && !c.is_uppercase())
             }
             _ => after_first,
         },
-        Kind::Alphabet => run(0, &|c| c.is_alphabetic() && !c.is_uppercase()),
+        Kind::Alphabet => run(0, &|c| is_alphabet(c) && !c.is_uppercase()),
         Kind::Connector => run(0, &is_connector),
         Kind::Punctuation => run(0, &is_punctuation),
         Kind::Number => run(0, &char::is_numeric),
         Kind::Other => run(after_first, &|c| {
-            !(is_connector(c) || c.is_alphabetic() || c.is_numeric() || is_punctuation(c))
+            !(is_connector(c) || is_alphabet(c) || c.is_numeric() || is_punctuation(c))
         }),
         Kind::Nothing => 0,
     };

@@ -221,6 +221,8 @@ fn push_quoted(out: &mut String, text: &str) {
 
 fn from_toml(state: &mut State<'_>, arguments: &[Value]) -> Called {
     let text = string(arguments, 0);
+    state.charge(text.len() as u64)?;
+    state.reserve_parts(text.len(), 16)?;
     let zone = state.now().time_zone();
     Ok(match text.parse::<toml::Table>() {
         Ok(table) => Value::map(entries(table, zone)),

@@ -44,7 +44,7 @@ pub(crate) enum UintType {
 
 #[derive(Clone, Debug)]
 pub(crate) struct List {
-    pub(crate) items: Rc<Vec<Value>>,
+    pub(crate) items: Rc<Items>,
     pub(crate) element: Element,
 }
 
@@ -64,8 +64,59 @@ pub(crate) enum Element {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Map {
-    entries: Rc<RefCell<Entries>>,
+    entries: Rc<Cell>,
     pub(crate) element: MapType,
+}
+
+/// The items of a list; what is inside is taken apart without recursion when it goes.
+#[derive(Debug)]
+pub(crate) struct Items(Vec<Value>);
+
+impl std::ops::Deref for Items {
+    type Target = Vec<Value>;
+
+    fn deref(&self) -> &Vec<Value> {
+        &self.0
+    }
+}
+
+impl Drop for Items {
+    fn drop(&mut self) {
+        if self.0.iter().any(Value::is_container) {
+            take_apart(std::mem::take(&mut self.0));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Cell(RefCell<Entries>);
+
+impl Drop for Cell {
+    fn drop(&mut self) {
+        if self.0.get_mut().values().any(Value::is_container) {
+            let entries = std::mem::take(self.0.get_mut());
+            take_apart(entries.into_values().collect());
+        }
+    }
+}
+
+/// Drops values that may be nested a million levels deep.
+fn take_apart(mut values: Vec<Value>) {
+    while let Some(value) = values.pop() {
+        match value {
+            Value::List(mut list) => {
+                if let Some(items) = Rc::get_mut(&mut list.items) {
+                    values.append(&mut items.0);
+                }
+            }
+            Value::Map(mut map) => {
+                if let Some(cell) = Rc::get_mut(&mut map.entries) {
+                    values.extend(std::mem::take(cell.0.get_mut()).into_values());
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,43 +132,44 @@ pub(crate) enum MapType {
 impl Map {
     pub(crate) fn new(entries: Entries) -> Self {
         Self {
-            entries: Rc::new(RefCell::new(entries)),
+            entries: Rc::new(Cell(RefCell::new(entries))),
             element: MapType::Any,
         }
     }
 
     pub(crate) fn typed(entries: Entries, element: MapType) -> Self {
         Self {
-            entries: Rc::new(RefCell::new(entries)),
+            entries: Rc::new(Cell(RefCell::new(entries))),
             element,
         }
     }
 
     /// The entries. Never held while a template function could change the map.
     pub(crate) fn borrow(&self) -> Ref<'_, Entries> {
-        self.entries.borrow()
+        self.entries.0.borrow()
     }
 
     /// The entries for a change.
     pub(crate) fn borrow_mut(&self) -> RefMut<'_, Entries> {
-        self.entries.borrow_mut()
+        self.entries.0.borrow_mut()
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Value> {
-        self.entries.borrow().get(key.as_bytes()).cloned()
+        self.entries.0.borrow().get(key.as_bytes()).cloned()
     }
 
     pub(crate) fn insert(&self, key: impl Into<Text>, value: Value) {
-        self.entries.borrow_mut().insert(key.into(), value);
+        self.entries.0.borrow_mut().insert(key.into(), value);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.borrow().len()
+        self.entries.0.borrow().len()
     }
 
     /// The keys and values at this moment.
     pub(crate) fn snapshot(&self) -> Vec<(Text, Value)> {
         self.entries
+            .0
             .borrow()
             .iter()
             .map(|(key, value)| (key.clone(), value.clone()))
@@ -144,7 +196,7 @@ impl Map {
 impl List {
     pub(crate) fn new(items: Vec<Value>, element: Element) -> Self {
         Self {
-            items: Rc::new(items),
+            items: Rc::new(Items(items)),
             element,
         }
     }
@@ -217,6 +269,10 @@ impl Value {
 
     pub(crate) const fn is_nil(&self) -> bool {
         matches!(self, Self::Nil)
+    }
+
+    const fn is_container(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Map(_))
     }
 
     pub(crate) const fn kind(&self) -> Kind {

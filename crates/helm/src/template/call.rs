@@ -83,6 +83,8 @@ impl<'t> State<'t> {
 
     fn argument(&mut self, dot: &Evaluated, expr: &'t Expr, wanted: Type) -> Executed<Evaluated> {
         self.at(Place::Expr(expr));
+        #[cfg(test)]
+        crate::coverage::expression(&expr.kind, "argument");
         let value = match &expr.kind {
             ExprKind::Dot => dot.clone(),
             ExprKind::Nil => {

@@ -62,7 +62,10 @@ pub(crate) struct Runtime {
     pub(crate) random: RefCell<Random>,
     steps: Cell<u64>,
     output: Cell<u64>,
+    pub(super) allocated: Cell<u64>,
     nesting: Cell<usize>,
+    /// Regular expressions that were compiled, since loops use the same one over and over.
+    pub(crate) expressions: RefCell<HashMap<String, regex::Regex>>,
     pub(super) included: RefCell<HashMap<Text, usize>>,
 }
 
@@ -74,6 +77,8 @@ impl Runtime {
             random: RefCell::new(Random::default()),
             steps: Cell::new(0),
             output: Cell::new(0),
+            allocated: Cell::new(0),
+            expressions: RefCell::new(HashMap::new()),
             nesting: Cell::new(0),
             included: RefCell::new(HashMap::new()),
         }
@@ -240,6 +245,8 @@ impl<'t> State<'t> {
 
     fn node(&mut self, dot: &Evaluated, node: &'t Node, out: &mut Vec<u8>) -> Executed<Flow> {
         self.step()?;
+        #[cfg(test)]
+        crate::coverage::node(node);
         match node {
             Node::Text(text) => self.write(out, text.as_bytes())?,
             Node::Action(pipe) => {
@@ -272,6 +279,7 @@ impl<'t> State<'t> {
                 self.write(out, all.kube_version.normalized.as_bytes())
             }
             _ => {
+                self.measure(std::slice::from_ref(value))?;
                 let mut printed = Vec::new();
                 print_value(&mut printed, value);
                 self.write(out, &printed)
@@ -453,6 +461,8 @@ impl<'t> State<'t> {
 
     pub(super) fn pipeline(&mut self, dot: &Evaluated, pipe: &'t Pipe) -> Executed<Evaluated> {
         self.at(Place::Pipe(pipe));
+        #[cfg(test)]
+        crate::coverage::pipe(pipe);
         let mut value: Option<Evaluated> = None;
         for command in &pipe.commands {
             let result = self.command(dot, command, value)?;
@@ -487,6 +497,8 @@ impl<'t> State<'t> {
         let [first, arguments @ ..] = words else {
             return self.error("empty command");
         };
+        #[cfg(test)]
+        crate::coverage::expression(&first.kind, "command");
         match &first.kind {
             ExprKind::Field(fields) => {
                 self.at(Place::Expr(first));
@@ -618,14 +630,20 @@ impl<'t> State<'t> {
         arguments: &'t [Expr],
         last: Option<Evaluated>,
     ) -> Executed<Evaluated> {
+        #[cfg(test)]
+        crate::coverage::hit(format!("function {}", function.name));
         if function.is_lazy() {
             return self.and_or(dot, function, arguments, last);
         }
         let signature = &function.signature;
         let values = self.arguments(dot, function.name, signature, arguments, last)?;
+        self.before_call(function, &values)?;
         let result = self.deeper(|state| (function.call)(state, &values));
         match result {
-            Ok(value) => Ok(Evaluated::bare(value)),
+            Ok(value) => {
+                self.after_call(&value)?;
+                Ok(Evaluated::bare(value))
+            }
             Err(cause) => {
                 self.at(place);
                 self.failed_call(function.name, cause)
@@ -645,6 +663,26 @@ impl<'t> State<'t> {
     /// The moment that counts as now.
     pub(crate) fn now(&self) -> &jiff::Zoned {
         &self.runtime.now
+    }
+
+    /// A regular expression that was compiled before, or what `compile` makes.
+    pub(crate) fn expression(
+        &self,
+        pattern: &str,
+        compile: impl FnOnce(&str) -> Executed<regex::Regex>,
+    ) -> Executed<regex::Regex> {
+        const MOST: usize = 64;
+        if let Some(known) = self.runtime.expressions.borrow().get(pattern) {
+            return Ok(known.clone());
+        }
+        // Compiling takes as long as some hundred nodes, more for a long pattern.
+        self.charge(100 + pattern.len() as u64)?;
+        let made = compile(pattern)?;
+        let mut expressions = self.runtime.expressions.borrow_mut();
+        if expressions.len() < MOST {
+            expressions.insert(pattern.to_owned(), made.clone());
+        }
+        Ok(made)
     }
 
     pub(crate) fn random(&self) -> std::cell::RefMut<'t, Random> {

@@ -28,8 +28,18 @@ impl<'t> State<'t> {
         }
         if let Some(method) = methods::find(&receiver.value, name) {
             let values = self.arguments(dot, method.name, &method.signature, arguments, last)?;
+            #[cfg(test)]
+            crate::coverage::hit(format!("method {}.{}", receiver.value.type_name(), name));
+            match &receiver.value {
+                Value::Object(Object::Files(files)) => self.charge(files.len() as u64)?,
+                Value::Map(_) => self.measure(std::slice::from_ref(&receiver.value))?,
+                _ => {}
+            }
             return match (method.call)(&receiver.value, &values) {
-                Ok(value) => Ok(Evaluated::bare(value)),
+                Ok(value) => {
+                    self.after_call(&value)?;
+                    Ok(Evaluated::bare(value))
+                }
                 Err(cause) => {
                     self.at(Place::Expr(expr));
                     self.failed_call(method.name, cause)

@@ -37,6 +37,7 @@ impl State<'_> {
     pub(crate) fn tpl(&mut self, template: &Text, data: Value) -> Executed<Text> {
         const NAME: &str = "gotpl";
         let source = template.lossy();
+        self.charge(source.len() as u64)?;
         let parsed = super::parser::parse(&source).map_err(|error| {
             let template = quote(template);
             let text = error.go_text(NAME);

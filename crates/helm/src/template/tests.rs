@@ -28,6 +28,7 @@ fn runaway_templates_end() {
         steps: 1000,
         include_depth: 20,
         nesting: 50,
+        ..Limits::default()
     };
     for (source, message) in [
         ("{{ range until 5000 }}{{ end }}", "more than 1000 steps"),
@@ -51,10 +52,93 @@ fn runaway_templates_end() {
             "{{ repeat 1000000000 \"abcdefgh\" }}",
             "Repeat output length overflow",
         ),
-        ("{{ until 2000000000 }}", "more than 10000000 numbers"),
+        ("{{ until 2000000000 }}", "more than 1000000 numbers"),
     ] {
         let error = run(source, limits).unwrap_err();
         assert!(error.contains(message), "{source}: {error}");
+    }
+}
+
+/// What a few nodes can make functions do.
+#[test]
+fn costly_calls_end() {
+    let limits = Limits {
+        output_bytes: 1_000_000,
+        steps: 400_000,
+        memory_bytes: 50_000_000,
+        ..Limits::default()
+    };
+    let cyclic = "{{ $d := dict }}{{ $_ := set $d \"self\" $d }}";
+    let wide = "{{ $d := dict }}{{ range until 60 }}{{ $d = dict \"a\" $d \"b\" $d }}{{ end }}";
+    let long = "{{ $s := repeat 1000000 \"x\" }}";
+    let values = "more than";
+    let steps = "more than";
+    for (source, message) in [
+        (
+            "{{ $s := \"x\" }}{{ range until 60 }}{{ $s = print $s $s }}{{ end }}".to_owned(),
+            values,
+        ),
+        (format!("{cyclic}{{{{ toYaml $d }}}}"), "contains itself"),
+        (format!("{cyclic}{{{{ toJson $d }}}}"), "contains itself"),
+        (format!("{cyclic}{{{{ $d }}}}"), "contains itself"),
+        (
+            format!("{cyclic}{{{{ printf \"%v\" $d }}}}"),
+            "contains itself",
+        ),
+        (format!("{cyclic}{{{{ deepCopy $d }}}}"), "contains itself"),
+        (
+            format!("{cyclic}{{{{ merge (dict) $d }}}}"),
+            "contains itself",
+        ),
+        (format!("{cyclic}{{{{ eq $d 1 }}}}"), "contains itself"),
+        (format!("{wide}{{{{ toJson $d }}}}"), values),
+        (format!("{wide}{{{{ $d | quote }}}}"), values),
+        (format!("{long}{{{{ replace \"x\" $s $s }}}}"), values),
+        (format!("{long}{{{{ join $s (until 1000) }}}}"), values),
+        (format!("{long}{{{{ splitList \"\" $s }}}}"), values),
+        (
+            format!(
+                "{long}{{{{ regexReplaceAll \"x\" $s \"$0yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\" }}}}"
+            ),
+            values,
+        ),
+        (
+            format!("{long}{{{{ regexMatch \"(a{{100}}){{90}}\" $s }}}}"),
+            "",
+        ),
+        (
+            format!("{long}{{{{ range until 1000 }}}}{{{{ $_ := sha512sum $s }}}}{{{{ end }}}}"),
+            steps,
+        ),
+        (
+            "{{ range until 100 }}{{ $_ := until 100000 }}{{ end }}".to_owned(),
+            values,
+        ),
+        ("{{ uniq (until 10000) }}".to_owned(), steps),
+        ("{{ indent 60000000 \"a\" }}".to_owned(), values),
+        (
+            "{{ printf \"%1000000d\" 1 }}{{ printf \"%1000000d\" 1 }}".to_owned(),
+            "bytes of output",
+        ),
+        (
+            "{{ range until 9 }}{{ $_ := bcrypt \"a\" }}{{ end }}".to_owned(),
+            steps,
+        ),
+        (format!("{long}{{{{ tpl $s . }}}}"), steps),
+    ] {
+        let error = run(&source, limits).unwrap_err();
+        assert!(error.contains(message), "{source}: {error}");
+    }
+}
+
+/// Dropping a value must not need a stack as deep as the value.
+#[test]
+fn deeply_nested_values_go_away() {
+    for source in [
+        "{{ $d := dict }}{{ range until 100000 }}{{ $d = dict \"a\" $d }}{{ end }}",
+        "{{ $d := list }}{{ range until 100000 }}{{ $d = list $d }}{{ end }}",
+    ] {
+        assert_eq!(run(source, Limits::default()).unwrap(), "");
     }
 }
 

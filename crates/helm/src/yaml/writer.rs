@@ -154,7 +154,7 @@ impl Writer {
     }
 
     fn scalar(&mut self, text: &str, wanted: Style, context: Context) {
-        let traits = Traits::of(text);
+        let traits = Traits::of(text, self.dialect);
         let simple_key = context == Context::SimpleKey;
         let mut style = wanted;
         if simple_key && traits.multiline {
@@ -442,7 +442,7 @@ struct Traits {
 }
 
 impl Traits {
-    fn of(text: &str) -> Self {
+    fn of(text: &str, dialect: Dialect) -> Self {
         if text.is_empty() {
             return Self {
                 multiline: false,
@@ -453,7 +453,7 @@ impl Traits {
         }
         let bytes = text.as_bytes();
         let mut indicators = bytes.starts_with(b"---") || bytes.starts_with(b"...");
-        let mut special = false;
+        let (mut special, mut tab) = (false, false);
         let mut line_breaks = false;
         let (mut leading_space, mut trailing_space) = (false, false);
         let (mut leading_break, mut trailing_break) = (false, false);
@@ -480,7 +480,9 @@ impl Traits {
                 };
             }
             let character = text[at..].chars().next().unwrap_or_default();
-            special |= !is_printable(character);
+            let is_tab = character == '\t' && dialect == Dialect::Pretty;
+            tab |= is_tab;
+            special |= !is_tab && !is_printable(character);
             if byte == b' ' {
                 leading_space |= at == 0;
                 trailing_space |= next == bytes.len();
@@ -505,8 +507,8 @@ impl Traits {
         let broken = space_break || special;
         Self {
             multiline: line_breaks,
-            plain_allowed: !(edges || break_space || broken || line_breaks || indicators),
-            single_allowed: !(break_space || broken),
+            plain_allowed: !(edges || break_space || broken || tab || line_breaks || indicators),
+            single_allowed: !(break_space || broken || tab),
             block_allowed: !(trailing_space || broken),
         }
     }

@@ -20,6 +20,7 @@ use pretty_assertions::StrComparison;
 
 mod case;
 mod corpus;
+mod generated;
 mod run;
 
 use self::case::Outcome;
