@@ -184,6 +184,9 @@ async fn one(
     let name = release.name.clone();
     if plan.is_empty() {
         release.tidy().await?;
+        if what != "deployed" {
+            printer.info(format!("{name}: nothing to do"));
+        }
         return Ok(Done {
             revision: plan.from,
             ..Done::new(&name, "unchanged")

@@ -15,7 +15,7 @@ use crate::fleet::kubernetes::holder::Holder;
 use crate::fleet::kubernetes::managed_fields;
 use crate::fleet::kubernetes::object::Object;
 use crate::fleet::kubernetes::plan::{Allowed, Plan, Planned, read};
-use crate::fleet::kubernetes::release::ClusterRelease;
+use crate::fleet::kubernetes::release::{ClusterRelease, Unfinished};
 use crate::fleet::kubernetes::retry::retrying;
 use crate::fleet::kubernetes::uninstall::Removal;
 use crate::fleet::progress::Progress;
@@ -51,12 +51,19 @@ impl ClusterRelease {
         cancel: &CancellationToken,
     ) -> CommandResult<Deployed> {
         if let Some(unfinished) = &plan.unfinished {
-            let told = if unfinished.status == Status::Uninstalling {
-                self.finish_uninstall(progress, cancel).await?
+            let (told, accepted) = if unfinished.status == Status::Uninstalling {
+                (self.finish_uninstall(progress, cancel).await?, false)
             } else {
                 self.settle(unfinished).await?
             };
             progress.warning(&told);
+            if accepted && plan.changes_nothing() {
+                // that was just what is desired now
+                return Ok(Deployed {
+                    revision: unfinished.revision,
+                    is_ready: true,
+                });
+            }
         }
         let before = self.base().cloned().filter(|_| self.exists());
         let holder = Holder::this(&self.cluster.user, "deploys");
@@ -113,17 +120,18 @@ impl ClusterRelease {
         }
     }
 
-    /// Sets right what another command left.
-    async fn settle(&mut self, unfinished: &super::release::Unfinished) -> CommandResult<String> {
+    /// Sets right what another command left; whether that counts as deployed now.
+    async fn settle(&mut self, unfinished: &Unfinished) -> CommandResult<(String, bool)> {
         let complete = match self.record(unfinished.revision).cloned() {
             Some(record) => self.is_complete(&record).await?,
             None => false,
         };
-        if complete {
-            self.accept(unfinished).await
+        let told = if complete {
+            self.accept(unfinished).await?
         } else {
-            self.abandon(unfinished).await
-        }
+            self.abandon(unfinished).await?
+        };
+        Ok((told, complete))
     }
 
     /// Writes the record that says that the revision is under way, which locks the release.

@@ -43,6 +43,8 @@ pub struct Plan {
     pub(super) objects: Vec<Planned>,
     pub(super) removals: Vec<Object>,
     pub(super) unfinished: Option<Unfinished>,
+    /// Whether the revision in use has the same manifests.
+    pub(super) is_recorded: bool,
     /// The revision that this becomes.
     pub revision: u32,
     /// The revision that it is compared with.
@@ -76,9 +78,14 @@ enum Found {
 }
 
 impl Plan {
-    /// Whether nothing has to be done.
+    /// Whether nothing has to be done: what is live and what is recorded are as desired.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.from.is_some() && self.desired.rollback_to.is_none()
+        self.changes_nothing() && self.is_recorded && self.unfinished.is_none()
+    }
+
+    /// Whether what is live is as desired.
+    pub(super) fn changes_nothing(&self) -> bool {
+        self.changes.is_empty() && self.desired.rollback_to.is_none()
     }
 }
 
@@ -173,7 +180,12 @@ impl ClusterRelease {
         }
         let removals = self.removals(&planned, &mut changes, &mut notes).await?;
         order_definitions_first(&mut planned);
+        let in_use = self.deployed().map(|record| read(&record.manifest));
+        let is_recorded = in_use
+            .transpose()?
+            .is_some_and(|before| same(&before, &resources));
         Ok(Plan {
+            is_recorded,
             revision: release::next_revision(&self.states()),
             from: self.deployed().map(record::revision),
             desired,
@@ -481,6 +493,16 @@ impl ClusterRelease {
         }
         Ok(true)
     }
+}
+
+/// Whether two sets of manifests ask for the same, whatever their order and the templates that they came from.
+fn same(one: &[Resource], other: &[Resource]) -> bool {
+    let has = |all: &[Resource], wanted: &Resource| {
+        all.iter().any(|resource| resource.body == wanted.body)
+    };
+    one.len() == other.len()
+        && one.iter().all(|resource| has(other, resource))
+        && other.iter().all(|resource| has(one, resource))
 }
 
 /// Reads the manifests of a record.

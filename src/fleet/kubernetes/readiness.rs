@@ -213,6 +213,44 @@ fn container(pod: &str, status: &ContainerStatus) -> Option<Trouble> {
     None
 }
 
+/// One run of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) pod: String,
+    pub(super) container: String,
+    id: String,
+}
+
+/// The containers of a pod that run and that nothing but running makes ready.
+pub(super) fn unchecked_runs(pod: &Pod) -> Vec<Run> {
+    let name = pod.metadata.name.clone().unwrap_or_default();
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let checked: Vec<&str> = containers
+        .filter(|container| {
+            container.readiness_probe.is_some() || container.startup_probe.is_some()
+        })
+        .map(|container| container.name.as_str())
+        .collect();
+    let statuses = pod
+        .status
+        .iter()
+        .flat_map(|status| status.container_statuses.iter().flatten());
+    statuses
+        .filter(|status| !checked.contains(&status.name.as_str()))
+        .filter(|status| {
+            status
+                .state
+                .as_ref()
+                .is_some_and(|state| state.running.is_some())
+        })
+        .map(|status| Run {
+            pod: name.clone(),
+            container: status.name.clone(),
+            id: status.container_id.clone().unwrap_or_default(),
+        })
+        .collect()
+}
+
 /// How the last run of a container ended.
 fn ended(status: &ContainerStatus) -> String {
     let last = status
@@ -354,6 +392,24 @@ mod tests {
         let pod: Pod = serde_json::from_value(value).unwrap();
         let trouble = super::pod(&pod).unwrap();
         (trouble.why, trouble.is_stuck)
+    }
+
+    #[test]
+    fn only_containers_without_a_check_are_looked_at_again() {
+        let container =
+            |name: &str, probe: &str| json!({"name": name, probe: {"exec": {"command": ["true"]}}});
+        let status = |name: &str| json!({"name": name, "image": "", "imageID": "", "ready": true, "restartCount": 0, "containerID": "x", "state": {"running": {}}});
+        let pod = json!({
+            "metadata": {"name": "p-0"},
+            "spec": {"containers": [container("a", "livenessProbe"), container("b", "readinessProbe"), container("c", "startupProbe")]},
+            "status": {"containerStatuses": [status("a"), status("b"), status("c")]},
+        });
+        let pod: Pod = serde_json::from_value(pod).unwrap();
+        let names: Vec<String> = unchecked_runs(&pod)
+            .into_iter()
+            .map(|run| run.container)
+            .collect();
+        assert_eq!(names, ["a"]);
     }
 
     #[test]

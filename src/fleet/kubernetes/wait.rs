@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fleet::kubernetes::apply::interrupted;
 use crate::fleet::kubernetes::object::Object;
-use crate::fleet::kubernetes::readiness::{self, Trouble};
+use crate::fleet::kubernetes::readiness::{self, Run, Trouble};
 use crate::fleet::kubernetes::release::ClusterRelease;
 use crate::fleet::kubernetes::retry::retrying;
 use crate::fleet::progress::Progress;
@@ -25,6 +25,8 @@ use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 const PAUSE: Duration = Duration::from_millis(300);
 const LATER_PAUSE: Duration = Duration::from_secs(1);
+/// How long what was just started must run to count as running.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// A workload as it is now.
 struct Workload {
@@ -56,7 +58,9 @@ impl ClusterRelease {
         progress: &dyn Progress,
         cancel: &CancellationToken,
     ) -> CommandResult<()> {
-        let mut open: Vec<&Object> = objects.filter(|object| is_awaited(object)).collect();
+        let all: Vec<&Object> = objects.filter(|object| is_awaited(object)).collect();
+        let mut open = all.clone();
+        let mut has_waited = false;
         let begin = Instant::now();
         let mut said = String::new();
         let mut replaced = BTreeSet::new();
@@ -70,9 +74,19 @@ impl ClusterRelease {
                 }
             }
             open = still;
-            let Some((first, waiting)) = reasons.into_iter().next() else {
-                return Ok(());
+            let (first, waiting) = match reasons.into_iter().next() {
+                Some(reason) => reason,
+                None if !has_waited => return Ok(()),
+                // what was just started may end at once
+                None => match self.restless(&all, cancel).await? {
+                    None => return Ok(()),
+                    Some(restless) => {
+                        open.clone_from(&all);
+                        restless
+                    }
+                },
             };
+            has_waited = true;
             if begin.elapsed() >= timeout {
                 return Err(self.not_ready(first, waiting, timeout).await);
             }
@@ -90,6 +104,67 @@ impl ClusterRelease {
                 () = cancel.cancelled() => return interrupted(cancel),
             }
         }
+    }
+
+    /// A container without a readiness check counts as ready the moment that it runs, also one that ends at once.
+    /// So those are looked at once more after a moment.
+    async fn restless<'o>(
+        &self,
+        objects: &[&'o Object],
+        cancel: &CancellationToken,
+    ) -> CommandResult<Option<(&'o Object, Waiting)>> {
+        let mut before = Vec::new();
+        for object in objects {
+            before.push(self.unchecked_runs(object).await?);
+        }
+        if before.iter().all(Vec::is_empty) {
+            return Ok(None);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(MOMENT) => {}
+            () = cancel.cancelled() => interrupted(cancel)?,
+        }
+        for (object, before) in objects.iter().zip(before) {
+            let after = self.unchecked_runs(object).await?;
+            let ended = before.into_iter().find(|run| !after.contains(run));
+            if let Some(Run { pod, container, .. }) = ended {
+                let why = format!(
+                    "{pod}: the container {container} has ended right after it was started"
+                );
+                let trouble = Trouble {
+                    why: why.clone(),
+                    log: Some((container, true)),
+                    is_stuck: false,
+                };
+                let waiting = Waiting {
+                    why,
+                    pod: Some((pod, trouble)),
+                };
+                return Ok(Some((object, waiting)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The running containers of an object that have no readiness check.
+    async fn unchecked_runs(&self, object: &Object) -> CommandResult<Vec<Run>> {
+        let Some(workload) = self.workload(object).await? else {
+            return Ok(Vec::new());
+        };
+        let Some(selector) = selector(&workload.selector) else {
+            return Ok(Vec::new());
+        };
+        let pods = self.pods(object);
+        let parameters = ListParams::default().labels(&selector);
+        let list = retrying(|| pods.list(&parameters)).await.map_err(
+            self.cluster
+                .failed(format!("look at the pods of {}", object.id)),
+        )?;
+        Ok(list
+            .items
+            .iter()
+            .flat_map(readiness::unchecked_runs)
+            .collect())
     }
 
     /// Whether an object is ready; those that are not waited for are.

@@ -182,3 +182,20 @@ fn a_credential_plugin_that_prints_something_else() {
     hint: run `echo` by hand to see what is wrong
     ");
 }
+
+#[test]
+fn a_release_name_that_is_too_long() {
+    let address = server(
+        "200 OK",
+        r#"{"major":"1","minor":"34","gitVersion":"v1.34.2","gitCommit":"","gitTreeState":"","buildDate":"","goVersion":"","compiler":"","platform":""}"#,
+    );
+    let context = with(&kubeconfig(&address, "{token: geheim}"));
+    let name = "a".repeat(54);
+    let report = context.refuse(&["history", &name, "-n", "t02"]);
+    assert!(
+        report.contains("exit code: 3")
+            && report.contains("cannot be the name of a release")
+            && report.contains("at most 53"),
+        "{report}"
+    );
+}

@@ -7,14 +7,7 @@ use super::site::Site;
 
 /// The newest revision as `helm list` shows it.
 fn listed(site: &Site, instance: &str) -> Value {
-    let text = site.helm(&[
-        "list",
-        "--all",
-        "-o",
-        "json",
-        "--filter",
-        &format!("^{instance}$"),
-    ]);
+    let text = site.helm(&["list", "-o", "json", "--filter", &format!("^{instance}$")]);
     let list: Vec<Value> = serde_json::from_str(&text).unwrap();
     assert_eq!(list.len(), 1, "{text}");
     list[0].clone()
@@ -118,12 +111,16 @@ fn ioc_and_helm_work_on_the_same_release_in_turn() {
     );
     assert!(site.pod(name).is_none());
     site.succeed(&["deploy", name, "--yes", "--no-wait", "--take-ownership"]);
+    site.succeed(&["delete", name, "--yes", "--no-wait", "--keep-history"]);
+    assert_eq!(states(&site, name), [(1, "uninstalled".to_owned())]);
+    site.succeed(&["deploy", name, "--yes", "--no-wait", "--take-ownership"]);
+    assert_eq!(listed(&site, name)["revision"], "2");
     site.helm(&["uninstall", name]);
+    let sets = site.object("statefulsets");
+    assert!(sets["items"].as_array().unwrap().is_empty());
     assert!(
-        site.object("statefulsets")["items"]
-            .as_array()
-            .unwrap()
-            .is_empty()
+        site.refuse(&["delete", name, "--yes"])
+            .contains("is not deployed")
     );
 }
 
@@ -299,6 +296,24 @@ fn an_image_that_cannot_be_pulled_goes_back_by_itself() {
     assert!(report.contains("exit code: 9"), "{report}");
     site.succeed(&["deploy", &instance, "--yes"]);
     assert!(site.is_ready(&instance));
+}
+
+#[test]
+fn an_ioc_that_ends_at_once_is_not_ready() {
+    let Some(site) = Site::new() else { return };
+    let instance = site.add("ea-ioc-01");
+    site.write(
+        &site.file(&instance, "config/st.cmd"),
+        "echo \"no crate answers\"\nexit\n",
+    );
+    let report = site.run(&["deploy", &instance, "--yes", "--timeout", "6s"]);
+    assert!(
+        report.contains("exit code: 9")
+            && report.contains("is not ready after 6 seconds")
+            && report.contains("no crate answers"),
+        "{report}"
+    );
+    assert_eq!(states(&site, &instance), [(1, "failed".to_owned())]);
 }
 
 #[test]
