@@ -302,14 +302,19 @@ fn an_image_that_cannot_be_pulled_goes_back_by_itself() {
 fn an_ioc_that_ends_at_once_is_not_ready() {
     let Some(site) = Site::new() else { return };
     let instance = site.add("ea-ioc-01");
-    site.write(
-        &site.file(&instance, "config/st.cmd"),
-        "echo \"no crate answers\"\nexit\n",
-    );
-    let report = site.run(&["deploy", &instance, "--yes", "--timeout", "6s"]);
+    let crash = "ioc-instance.args=[\"echo no crate answers; sleep 0.3; exit 3\"]";
+    let report = site.run(&[
+        "deploy",
+        &instance,
+        "--yes",
+        "--timeout",
+        "8s",
+        "--set-json",
+        crash,
+    ]);
     assert!(
         report.contains("exit code: 9")
-            && report.contains("is not ready after 6 seconds")
+            && report.contains("is not ready after 8 seconds")
             && report.contains("no crate answers"),
         "{report}"
     );
