@@ -271,7 +271,7 @@ fn absolute(repository: &str, url: &str) -> String {
 mod tests {
     use super::*;
 
-    const INDEX: &str = "apiVersion: v1\nentries:\n  app:\n  - version: 0.9.0\n    urls: [app-0.9.0.tgz]\n  - version: 1.10.0\n    urls: [https://x/app.tgz]\n    digest: ab\n  - version: 1.9.0\n    urls: [y]\n  - version: 2.0.0\n";
+    const INDEX: &str = "apiVersion: v1\nentries:\n  app:\n  - version: 0.9.0\n    urls: [app-0.9.0.tgz]\n  - version: 1.10.0\n    urls: [https://x/app.tgz]\n    digest: ab\n  - version: 1.9.0\n    urls: [app-1.9.0.tgz]\n  - version: 2.0.0\n";
 
     #[test]
     fn an_index_is_read_newest_first() {

@@ -287,7 +287,7 @@ mod tests {
 
     use super::*;
 
-    const RECORD: &str = r#"{"name":"a","info":{"first_deployed":"2026-11-26T10:00:00Z","last_deployed":"2026-11-26T11:00:00Z","deleted":"","description":"Upgrade complete","status":"deployed","notes":"x"},"chart":{"metadata":{"name":"ec-service","version":"1.0.0","appVersion":"2026.11.1","annotations":{"ioc/deployed-by":"me@here","ioc/beamline":"t01","ioc/stopped":"{\\"by\\":\\"anna@desk\\"}"}},"lock":null,"templates":[]},"config":{},"manifest":"…","version":3,"namespace":"t01"}"#;
+    const RECORD: &str = r#"{"name":"a","info":{"first_deployed":"2026-11-26T10:00:00Z","last_deployed":"2026-11-26T11:00:00Z","deleted":"","description":"Upgrade complete","status":"deployed","notes":"x"},"chart":{"metadata":{"name":"ec-service","version":"1.0.0","appVersion":"2026.11.1","annotations":{"ioc/deployed-by":"me@here","ioc/beamline":"t01","ioc/stopped":"{\"by\":\"anna@desk\"}"}},"lock":null,"templates":[]},"config":{},"manifest":"…","version":3,"namespace":"t01"}"#;
 
     fn packed(json: &str) -> String {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
