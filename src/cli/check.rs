@@ -13,7 +13,8 @@ Examples:
   ioc check beamlines/t01
   ioc check t01-ea-ioc-01
   ioc check beamlines/t01 t01-ea-ioc-01 --no-engine
-  ioc check t01 --version 2026.11.1")]
+  ioc check t01 --version 2026.11.1
+  ioc check t01 --cluster")]
 pub struct CheckArgs {
     /// Folder of a services repository, or the name of a beamline or of an instance
     pub repository: Option<PathBuf>,
@@ -30,7 +31,15 @@ pub struct CheckArgs {
     #[arg(long)]
     pub no_engine: bool,
 
+    /// Ask the cluster as well: does a node take each instance, are its ports free, its claims there
+    #[arg(long = "cluster")]
+    pub on_cluster: bool,
+
     /// Count warnings as errors
     #[arg(long)]
     pub strict: bool,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: crate::cli::cluster::ClusterArgs,
 }

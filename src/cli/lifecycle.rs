@@ -52,11 +52,19 @@ pub struct StopArgs {
 
 /// Arguments of `ioc restart`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  ioc restart t01-ea-ioc-01 --yes")]
+#[command(after_help = "\
+Examples:
+  ioc restart t01-ea-ioc-01 --yes
+  ioc restart t01-ea-ioc-01 --node-is-off      its node has failed: start it elsewhere (Kubernetes)")]
 pub struct RestartArgs {
     /// Which instances.
     #[command(flatten)]
     pub selection: Selection,
+
+    /// The node is switched off, or cut from the beamline's network: forget the pod there, so that it starts elsewhere
+    #[arg(long)]
+    pub node_is_off: bool,
+
     /// Confirming and waiting.
     #[command(flatten)]
     pub act: ActArgs,

@@ -101,6 +101,8 @@ pub enum Verb {
     Stop(lifecycle::StopArgs),
     /// Restart instances
     Restart(lifecycle::RestartArgs),
+    /// Move an instance to another node of its cluster
+    Move(node::MoveArgs),
     /// Look at the nodes of a cluster: what runs there, what happens if one fails
     Node(node::NodeArgs),
     /// List beamlines; make what one needs on a cluster

@@ -6,12 +6,15 @@ use std::path::Path;
 use crate::check::{self, Question, Report, Summary};
 use crate::cli::check::CheckArgs;
 use crate::cli::global::OutputFormat;
-use crate::commands::{Context, Outcome, versioned};
+use crate::commands::{Context, Outcome, target, versioned};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::Engine;
+use crate::fleet::kubernetes::survey::Survey;
+use crate::fleet::kubernetes::{ClusterChoice, preflight};
+use crate::fleet::manifest;
 use crate::project::Backend;
 use crate::services::lookup::shown;
-use crate::services::{self, Repository};
+use crate::services::{self, ReleaseFacts, Repository, ValueOverrides};
 use crate::settings::{Beamline, Settings};
 use crate::ui::error::{CommandError, CommandResult};
 
@@ -68,6 +71,19 @@ pub(crate) async fn check(args: &CheckArgs, context: &Context) -> CommandResult<
         report.summary.warnings += 1;
         report.findings.push(finding);
     }
+    if args.on_cluster || args.cluster.is_given() {
+        for target in &targets {
+            let found = on_cluster(target, args, context).await?;
+            for finding in &found {
+                match finding.severity {
+                    Severity::Error => report.summary.errors += 1,
+                    Severity::Warning => report.summary.warnings += 1,
+                    Severity::Note => report.summary.notes += 1,
+                }
+            }
+            report.findings.extend(found);
+        }
+    }
     show(&report, context)?;
     let limit = if args.strict {
         Severity::Warning
@@ -85,6 +101,56 @@ pub(crate) async fn check(args: &CheckArgs, context: &Context) -> CommandResult<
     })
 }
 
+/// What the cluster says to the instances of a repository. An instance that does not render is told by the other checks.
+async fn on_cluster(
+    target: &Target,
+    args: &CheckArgs,
+    context: &Context,
+) -> CommandResult<Vec<Diagnostic>> {
+    let choice = ClusterChoice {
+        kubeconfig: args.cluster.kubeconfig.clone(),
+        context: args
+            .cluster
+            .context
+            .clone()
+            .or_else(|| target.context.clone()),
+        namespace: Some(
+            args.cluster
+                .namespace
+                .clone()
+                .unwrap_or_else(|| target.namespace.clone()),
+        ),
+        beamline: None,
+    };
+    let cluster = target::connect(&choice, context).await?;
+    let survey = Survey::of(&cluster).await?;
+    let mut found: Vec<Diagnostic> = survey
+        .unseen
+        .iter()
+        .map(|unseen| Diagnostic::warning(format!("this login may not see {unseen}")))
+        .collect();
+    for instance in target.repository.instances() {
+        if !target.only.is_empty() && !target.only.contains(instance.name()) {
+            continue;
+        }
+        let facts = ReleaseFacts::install(instance, &cluster.namespace);
+        let Ok(rendered) = services::render_instance(instance, &ValueOverrides::default(), &facts)
+        else {
+            continue;
+        };
+        let Ok(resources) = manifest::parse(&rendered.rendered.manifest_text()) else {
+            continue;
+        };
+        found.extend(preflight::findings(
+            instance.name(),
+            &cluster.namespace,
+            &resources,
+            &survey,
+        ));
+    }
+    Ok(found)
+}
+
 /// One services repository to check.
 struct Target {
     repository: Repository,
@@ -92,6 +158,7 @@ struct Target {
     beamline: Option<String>,
     only: BTreeSet<String>,
     namespace: String,
+    context: Option<String>,
     backend: Backend,
 }
 
@@ -208,6 +275,7 @@ fn target(
         beamline: beamline.map(|beamline| beamline.name.clone()),
         only,
         namespace: beamline.map_or_else(folder_name, |beamline| beamline.namespace.clone()),
+        context: beamline.and_then(|beamline| beamline.context.clone()),
         backend: beamline.map_or_else(Backend::default, |beamline| beamline.backend),
         repository,
     })

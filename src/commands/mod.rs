@@ -22,6 +22,7 @@ pub mod image_bootstrap;
 pub mod import_recipe;
 mod kubernetes;
 pub mod logs;
+pub mod move_instance;
 pub mod new_beamline;
 pub mod new_generic_ioc;
 pub mod new_instance;
@@ -172,6 +173,7 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
         Verb::Start(args) => start::start(&args, context).await,
         Verb::Stop(args) => stop::stop(&args, context).await,
         Verb::Restart(args) => restart::restart(&args, context).await,
+        Verb::Move(args) => Box::pin(move_instance::move_instance(&args, context)).await,
         Verb::Node(args) => node::node(&args, context).await,
         Verb::Beamline(args) => match args.verb {
             BeamlineVerb::Ls(_args) => beamline_ls::beamline_ls(context),

@@ -5,7 +5,7 @@ use crate::commands::acting::{self, Done, Steps};
 use crate::commands::target::Target;
 use crate::commands::{Context, Outcome, kubernetes};
 use crate::fleet::session::Fleet;
-use crate::ui::error::CommandResult;
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// Restarts instances.
 ///
@@ -15,6 +15,12 @@ use crate::ui::error::CommandResult;
 pub(crate) async fn restart(args: &RestartArgs, context: &Context) -> CommandResult<Outcome> {
     if let Target::Cluster(choice) = acting::target(&args.selection, context)? {
         return kubernetes::restart::restart(args, &choice, context).await;
+    }
+    if args.node_is_off {
+        return Err(CommandError::new(
+            ErrorKind::Usage,
+            "`--node-is-off` is for instances of a Kubernetes cluster",
+        ));
     }
     let printer = &context.printer;
     let fleet = Fleet::connect(&context.settings).await?;

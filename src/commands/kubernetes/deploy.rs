@@ -11,6 +11,7 @@ use crate::commands::deploy::failed;
 use crate::commands::desired::desired;
 use crate::commands::{Context, Outcome, target};
 use crate::fleet::deploy::Options;
+use crate::fleet::kubernetes::placement::moved;
 use crate::fleet::kubernetes::plan::{Allowed, Plan};
 use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease};
 use crate::fleet::plan::Change;
@@ -74,12 +75,19 @@ pub(crate) async fn deploy(
             let plan = acting::plan(
                 &mut release,
                 |release| {
-                    desired(
+                    let desired = desired(
                         &selection,
                         overrides,
                         &release.history(),
                         Some(capabilities),
-                    )
+                    )?;
+                    let moved = release.base().and_then(|deployed| {
+                        moved::warning(deployed, &desired.record.manifest, &name)
+                    });
+                    if let Some(told) = moved {
+                        context.printer.warning(told);
+                    }
+                    Ok(desired)
                 },
                 allowed,
                 &args.act,

@@ -18,6 +18,9 @@ pub(crate) async fn restart(
     choice: &ClusterChoice,
     context: &Context,
 ) -> CommandResult<Outcome> {
+    if args.node_is_off {
+        return super::restart_lost::restart_lost(args, choice, context).await;
+    }
     let printer = &context.printer;
     let (_cluster, releases) = acting::opened(&args.selection, choice, context).await?;
     for release in &releases {

@@ -10,6 +10,7 @@
 //! open -> plan (dry runs) -> carry_out: pending record -> hooks -> apply -> prune -> wait -> hooks -> deployed
 //! ```
 
+pub mod answer;
 pub mod apply;
 pub mod cluster;
 pub mod console;
@@ -24,6 +25,7 @@ pub mod kinds;
 mod kubeconfig;
 pub mod logs;
 pub mod look;
+pub mod lost;
 mod managed_fields;
 pub mod names;
 pub mod node_page;
@@ -31,9 +33,11 @@ pub mod object;
 pub mod permissions;
 pub mod placement;
 pub mod plan;
+pub mod preflight;
 mod readiness;
 pub mod records;
 pub mod release;
+pub mod relocation;
 pub mod retry;
 pub mod survey;
 pub mod uninstall;

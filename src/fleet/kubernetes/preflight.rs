@@ -27,7 +27,10 @@ pub fn findings(
         return Vec::new();
     };
     let Some(spec) = workload::template(&main.body) else {
-        return vec![Diagnostic::error(format!("{}: its pod template is not one that Kubernetes knows", main.id))];
+        return vec![Diagnostic::error(format!(
+            "{}: its pod template is not one that Kubernetes knows",
+            main.id
+        ))];
     };
     let labels: Option<BTreeMap<String, String>> = main
         .body
@@ -55,7 +58,8 @@ pub fn findings(
     };
     if let Some(wanted) = held_to(&spec) {
         let Some(node) = survey.nodes.iter().find(|node| is_called(node, wanted)) else {
-            let message = format!("`{instance}` is held to node `{wanted}`, which the cluster does not have");
+            let message =
+                format!("`{instance}` is held to node `{wanted}`, which the cluster does not have");
             let names = survey.nodes.iter().map(node::name);
             return vec![match nearest(wanted, names) {
                 Some(near) => Diagnostic::error(message).hint(format!("did you mean `{near}`?")),
@@ -90,8 +94,14 @@ fn nowhere(instance: &str, all: &[(&Node, Vec<Finding>)]) -> Diagnostic {
             .find(|finding| finding.weight == Weight::Blocks)
             .cloned()
     };
-    let reasons: Vec<Finding> = all.iter().filter_map(|(_, findings)| first(findings)).collect();
-    let mut messages: Vec<&str> = reasons.iter().map(|finding| finding.message.as_str()).collect();
+    let reasons: Vec<Finding> = all
+        .iter()
+        .filter_map(|(_, findings)| first(findings))
+        .collect();
+    let mut messages: Vec<&str> = reasons
+        .iter()
+        .map(|finding| finding.message.as_str())
+        .collect();
     messages.dedup();
     let more = messages.len().saturating_sub(MOST_TOLD);
     messages.truncate(MOST_TOLD);
@@ -124,7 +134,8 @@ fn is_called(node: &Node, name: &str) -> bool {
 fn with_own_claims(storage: Option<&Storage>, resources: &[Resource]) -> Storage {
     let mut all = storage.cloned().unwrap_or_default();
     for resource in resources {
-        if resource.id.kind != "PersistentVolumeClaim" || all.claims.contains_key(&resource.id.name) {
+        if resource.id.kind != "PersistentVolumeClaim" || all.claims.contains_key(&resource.id.name)
+        {
             continue;
         }
         if let Ok(claim) = serde_json::from_value::<PersistentVolumeClaim>(resource.body.clone()) {
@@ -158,14 +169,24 @@ mod tests {
         for (spec, more, expected) in [
             ("", "", vec![]),
             ("nodeName: bl-1, ", "", vec![]),
-            ("nodeName: bl-3, ", "", vec!["`i` is held to node `bl-3`, which the cluster does not have"]),
+            (
+                "nodeName: bl-3, ",
+                "",
+                vec!["`i` is held to node `bl-3`, which the cluster does not have"],
+            ),
             ("nodeSelector: {beamline: t02}, ", "", vec![]),
             (
                 "nodeSelector: {beamline: t03}, ",
                 "",
-                vec!["no node takes `i`: the instance runs on nodes with the label `beamline=t03`, and `bl-1` has `beamline=t01`; the instance runs on nodes with the label `beamline=t03`, and `bl-2` has `beamline=t02`"],
+                vec![
+                    "no node takes `i`: the instance runs on nodes with the label `beamline=t03`, and `bl-1` has `beamline=t01`; the instance runs on nodes with the label `beamline=t03`, and `bl-2` has `beamline=t02`",
+                ],
             ),
-            ("volumes: [{name: v, persistentVolumeClaim: {claimName: c}}], ", "", vec!["no node takes `i`: there is no claim `c`"]),
+            (
+                "volumes: [{name: v, persistentVolumeClaim: {claimName: c}}], ",
+                "",
+                vec!["no node takes `i`: there is no claim `c`"],
+            ),
             (
                 "volumes: [{name: v, persistentVolumeClaim: {claimName: c}}], ",
                 "---\nkind: PersistentVolumeClaim\nmetadata: {name: c}\nspec: {accessModes: [ReadWriteOnce]}\n",

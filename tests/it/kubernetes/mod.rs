@@ -12,6 +12,7 @@ mod deploy;
 mod facility;
 mod killed;
 mod look;
+mod nodes;
 mod proxy;
 mod refused;
 mod site;
