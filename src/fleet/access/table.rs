@@ -81,7 +81,7 @@ pub const VERBS: [&str; 16] = [
 
 /// Helm keeps releases in Secrets.
 const READ_RELEASES: Need = Need::new("", &["secrets"], &["get", "list"]);
-const WRITE_RELEASES: Need = Need::new("", &["secrets"], &["create", "update", "delete"]);
+const WRITE_RELEASES: Need = Need::new("", &["secrets"], &["create", "update", "patch", "delete"]);
 const READ_PODS: Need = Need::new("", &["pods"], &["get", "list", "watch"]);
 const READ_WORKLOADS: Need = Need::new(
     "apps",
@@ -109,8 +109,9 @@ const APPLY_WORKLOADS: Need = Need::new(
     &["statefulsets", "deployments"],
     &["create", "patch", "delete"],
 );
-const SCALE: Need = Need::new("apps", &["statefulsets", "deployments"], &["patch"]);
 const DELETE_PODS: Need = Need::new("", &["pods"], &["delete"]);
+const REPLACE_PODS: Need = DELETE_PODS
+    .or("a pod that is stuck in an older template, or on a node that has failed, is not replaced");
 const READ_NODES: Need = Need::new("", &["nodes"], &["get", "list"]).cluster_wide();
 const ALL_PODS: Need = Need::new("", &["pods"], &["list"])
     .cluster_wide()
@@ -147,17 +148,10 @@ pub fn needs(verb: &str) -> Vec<Need> {
         "ps" | "logs" | "diff" | "check" => LOOK.to_vec(),
         "history" => vec![READ_RELEASES],
         "attach" | "exec" => vec![READ_RELEASES, READ_PODS, READ_WORKLOADS],
-        "deploy" | "rollback" | "delete" | "move" => CHANGE.to_vec(),
-        "start" | "stop" => vec![
-            READ_RELEASES,
-            WRITE_RELEASES,
-            READ_PODS,
-            READ_WORKLOADS,
-            SCALE,
-            READ_EVENTS,
-        ],
+        "deploy" | "rollback" | "delete" | "move" | "start" | "stop" => CHANGE.to_vec(),
         "restart" => vec![
             READ_RELEASES,
+            READ_OBJECTS,
             READ_PODS,
             READ_WORKLOADS,
             DELETE_PODS,
@@ -192,11 +186,11 @@ pub fn needs(verb: &str) -> Vec<Need> {
                 &["create", "patch"],
             ),
         ],
-        "deploy" | "rollback" | "start" => vec![LAST_LINES, READ_NODES_IF_ALLOWED],
+        "deploy" | "rollback" | "start" => vec![LAST_LINES, REPLACE_PODS, READ_NODES_IF_ALLOWED],
         "restart" => vec![LAST_LINES],
         "move" => vec![
             LAST_LINES,
-            DELETE_PODS,
+            REPLACE_PODS,
             READ_NODES,
             ALL_PODS,
             READ_CLAIMS,

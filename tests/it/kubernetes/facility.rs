@@ -271,3 +271,41 @@ fn nodes_are_shown_with_what_runs_there() {
         "{forbidden}"
     );
 }
+
+/// The table of permissions is what the verbs ask for: who may do no more can use them.
+#[test]
+fn the_role_that_is_printed_is_enough_for_the_verbs() {
+    let Some(site) = Site::new() else { return };
+    let user = site.user("works", &["|configmaps|list"]);
+    let verbs = [
+        "deploy", "history", "stop", "start", "restart", "rollback", "move", "node", "delete",
+    ];
+    let question = [
+        &["auth", "can-i"],
+        &verbs[..],
+        &["-b", site.name(), "-o", "yaml"],
+    ]
+    .concat();
+    let role = run_as(&site, &user, &question);
+    site.cluster()
+        .apply(&String::from_utf8(role.stdout).unwrap());
+    let instance = &site.add("ea-ioc-01");
+    for arguments in [
+        vec!["deploy", instance, "--yes"],
+        vec!["history", instance],
+        vec!["stop", instance, "--yes"],
+        vec!["start", instance, "--yes"],
+        vec!["restart", instance, "--yes"],
+        vec!["move", instance, "node-2", "--yes"],
+        vec!["rollback", instance, "1", "--yes"],
+        vec!["node", "node-2"],
+        vec!["delete", instance, "--yes"],
+    ] {
+        let output = run_as(&site, &user, &arguments);
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            site.report(&output)
+        );
+    }
+}

@@ -4,7 +4,7 @@
 //! A node that is silent is given up after a while and tainted; its pods are told to end after the time that they
 //! tolerate that, but nobody is there to end them. A Deployment makes another pod at once. A StatefulSet waits until
 //! the old pod is gone for certain: two with one name would be two IOCs with the same PVs. Only a person who knows that
-//! the node is off can say so.
+//! the node is off can say so. A node that is not ready but reports ends its pods itself.
 
 use std::collections::BTreeMap;
 
@@ -109,7 +109,7 @@ pub fn fates(node: &Node, cluster: &Cluster<'_>) -> Vec<Fate> {
         .iter()
         .filter(|pod| check::node_of(pod) == Some(name) && super::resource::is_live(pod))
         .map(|pod| {
-            let mut fate = fate(pod, name, cluster);
+            let mut fate = fate(pod, name, node::readiness(node), cluster);
             if has_failed && fate.ends != Ends::BelongsToNode {
                 fate.progress = Some(progress(pod, node));
             }
@@ -175,7 +175,7 @@ fn progress(pod: &Pod, node: &Node) -> Progress {
     Progress::Waiting { until }
 }
 
-fn fate(pod: &Pod, node: &str, cluster: &Cluster<'_>) -> Fate {
+fn fate(pod: &Pod, node: &str, state: Readiness, cluster: &Cluster<'_>) -> Fate {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let (namespace, name) = (text(&pod.metadata.namespace), text(&pod.metadata.name));
     let owner = workload::owner(pod);
@@ -219,6 +219,9 @@ fn fate(pod: &Pod, node: &str, cluster: &Cluster<'_>) -> Fate {
     }
     places(&mut fate, pod, node, cluster);
     match &fate.owner {
+        Owner::StatefulSet(_) if state == Readiness::NotReady => {
+            is_ended_first(&mut fate, tolerated)
+        }
         Owner::StatefulSet(_) => stays(&mut fate),
         Owner::Other(words) => {
             fate.because = format!("it depends on {words}, which is not known here");
@@ -304,6 +307,37 @@ fn stays(fate: &mut Fate) {
             fate.only_when_off = false;
             fate.because = format!("{why}, and no other node can take it: bring its node back");
         }
+    }
+}
+
+/// A pod of a StatefulSet on a node that is not ready and whose kubelet reports: the kubelet ends it, if it still can.
+fn is_ended_first(fate: &mut Fate, tolerated: Option<u64>) {
+    let namespace = &fate.namespace;
+    let why = "its node reports, so it is ended there before it starts elsewhere";
+    match (
+        &fate.instance,
+        fate.can_go_to.is_empty(),
+        fate.could_move_to.first(),
+    ) {
+        (_, false, _) => {
+            fate.because = format!("{why}; then it can go to {}", list(&fate.can_go_to));
+            if tolerated.is_some() {
+                fate.ends = Ends::Moves;
+                fate.after_seconds = tolerated;
+            } else if let Some(instance) = &fate.instance {
+                fate.commands
+                    .push(format!("ioc restart {instance} -n {namespace}"));
+            }
+        }
+        (Some(instance), true, Some(to)) => {
+            fate.because = format!(
+                "{why}, and it is held to its node; it could go to {}",
+                list(&fate.could_move_to)
+            );
+            fate.commands
+                .push(format!("ioc move {instance} {to} -n {namespace}"));
+        }
+        _ => "no other node can take it: mend its node".clone_into(&mut fate.because),
     }
 }
 
@@ -470,6 +504,29 @@ mod tests {
             );
             assert_eq!(fate.progress, None);
             assert_eq!(fate.only_when_off, !command.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_node_that_is_not_ready_and_reports_ends_its_pods_itself() {
+        let held = format!("{HELD}{DEFAULT}");
+        for (more, ends, after, command) in [
+            (DEFAULT, Ends::Moves, Some(300), ""),
+            (
+                held.as_str(),
+                Ends::NeedsYou,
+                None,
+                "ioc move i-5d b -n t01",
+            ),
+        ] {
+            let fate = one(pod("StatefulSet", IOC, more), "False");
+            let commands = fate.commands.join("; ");
+            assert_eq!(
+                (fate.ends, fate.after_seconds, commands.as_str()),
+                (ends, after, command),
+                "{fate:?}"
+            );
+            assert!(!fate.only_when_off);
         }
     }
 
