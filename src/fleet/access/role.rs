@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(allowed, wanted);
         insta::assert_snapshot!(lines(&super::rules(&access::permissions(["restart"]))), @r#"
           - {apiGroups: [""], resources: [pods], verbs: [delete, get, list, watch]}
-          - {apiGroups: [""], resources: [pods/log], verbs: [get]}
+          - {apiGroups: [""], resources: [configmaps, persistentvolumeclaims, pods/log], verbs: [get]}
           - {apiGroups: [""], resources: [secrets], verbs: [get, list]}
           - {apiGroups: [""], resources: [events], verbs: [list, watch]}
           - {apiGroups: [apps], resources: [deployments, statefulsets], verbs: [get, list, watch]}

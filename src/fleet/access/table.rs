@@ -83,32 +83,29 @@ pub const VERBS: [&str; 16] = [
 const READ_RELEASES: Need = Need::new("", &["secrets"], &["get", "list"]);
 const WRITE_RELEASES: Need = Need::new("", &["secrets"], &["create", "update", "patch", "delete"]);
 const READ_PODS: Need = Need::new("", &["pods"], &["get", "list", "watch"]);
-const READ_WORKLOADS: Need = Need::new(
-    "apps",
-    &["statefulsets", "deployments"],
-    &["get", "list", "watch"],
-);
+const READ_WORKLOADS: Need = Need::new("apps", &["statefulsets"], &["get", "list", "watch"]);
+const READ_DEPLOYMENTS: Need = Need::new("apps", &["deployments"], &["get", "list", "watch"])
+    .or("instances whose chart makes a Deployment do not work");
 const READ_EVENTS: Need = Need::new("", &["events"], &["list", "watch"])
     .or("the reasons that Kubernetes gives (images, ports, volumes) are not shown");
 const READ_LOGS: Need = Need::new("", &["pods/log"], &["get"]);
 const LAST_LINES: Need =
     READ_LOGS.or("the last lines of an IOC that does not come up are not shown");
 /// What charts of IOC instances consist of. A chart with other kinds needs the same for those.
-const READ_OBJECTS: Need = Need::new(
-    "",
-    &["configmaps", "services", "persistentvolumeclaims"],
-    &["get", "list"],
-);
-const APPLY_OBJECTS: Need = Need::new(
-    "",
-    &["configmaps", "services", "persistentvolumeclaims"],
-    &["create", "patch", "delete"],
-);
-const APPLY_WORKLOADS: Need = Need::new(
-    "apps",
-    &["statefulsets", "deployments"],
-    &["create", "patch", "delete"],
-);
+const READ_OBJECTS: Need = Need::new("", &["configmaps", "persistentvolumeclaims"], &["get"]);
+const APPLY_OBJECTS: Need =
+    Need::new("", &["configmaps", "persistentvolumeclaims"], &["create", "patch"]);
+const DELETE_OBJECTS: Need = Need::new("", &["configmaps"], &["delete"]);
+const LIST_CLAIMS: Need = Need::new("", &["persistentvolumeclaims"], &["list"]);
+const DELETE_CLAIMS: Need = Need::new("", &["persistentvolumeclaims"], &["delete"])
+    .or("claims cannot be deleted with their instance (`--volumes`)");
+const SERVICES: Need = Need::new("", &["services"], &["get", "create", "patch", "delete"])
+    .or("instances whose chart makes a Service (`hostNetwork: false`) do not work");
+const APPLY_WORKLOADS: Need =
+    Need::new("apps", &["statefulsets"], &["create", "patch", "delete"]);
+const APPLY_DEPLOYMENTS: Need =
+    Need::new("apps", &["deployments"], &["create", "patch", "delete"])
+        .or("instances whose chart makes a Deployment do not work");
 const DELETE_PODS: Need = Need::new("", &["pods"], &["delete"]);
 const REPLACE_PODS: Need = DELETE_PODS
     .or("a pod that is stuck in an older template, or on a node that has failed, is not replaced");
@@ -130,15 +127,27 @@ const READ_NODES_IF_ALLOWED: Need =
 const EXEC: Need = Need::new("", &["pods/exec"], &["get", "create"]);
 const ATTACH: Need = Need::new("", &["pods/attach"], &["get", "create"]);
 
-const LOOK: [Need; 4] = [READ_RELEASES, READ_PODS, READ_WORKLOADS, READ_EVENTS];
-const CHANGE: [Need; 8] = [
+const LOOK: [Need; 5] = [
+    READ_RELEASES,
+    READ_PODS,
+    READ_WORKLOADS,
+    READ_DEPLOYMENTS,
+    READ_EVENTS,
+];
+const CHANGE: [Need; 14] = [
     READ_RELEASES,
     WRITE_RELEASES,
     READ_PODS,
     READ_WORKLOADS,
+    READ_DEPLOYMENTS,
     READ_OBJECTS,
+    LIST_CLAIMS,
     APPLY_OBJECTS,
+    DELETE_OBJECTS,
+    DELETE_CLAIMS,
+    SERVICES,
     APPLY_WORKLOADS,
+    APPLY_DEPLOYMENTS,
     READ_EVENTS,
 ];
 
@@ -147,13 +156,14 @@ pub fn needs(verb: &str) -> Vec<Need> {
     let mut needs: Vec<Need> = match verb {
         "ps" | "logs" | "diff" | "check" => LOOK.to_vec(),
         "history" => vec![READ_RELEASES],
-        "attach" | "exec" => vec![READ_RELEASES, READ_PODS, READ_WORKLOADS],
+        "attach" | "exec" => vec![READ_RELEASES, READ_PODS, READ_WORKLOADS, READ_DEPLOYMENTS],
         "deploy" | "rollback" | "delete" | "move" | "start" | "stop" => CHANGE.to_vec(),
         "restart" => vec![
             READ_RELEASES,
             READ_OBJECTS,
             READ_PODS,
             READ_WORKLOADS,
+            READ_DEPLOYMENTS,
             DELETE_PODS,
             READ_EVENTS,
         ],
@@ -175,16 +185,10 @@ pub fn needs(verb: &str) -> Vec<Need> {
         "diff" => vec![
             READ_OBJECTS,
             // what the cluster would make of it is asked with a dry run of the apply
-            Need::new(
-                "",
-                &["configmaps", "services", "persistentvolumeclaims"],
-                &["create", "patch"],
-            ),
-            Need::new(
-                "apps",
-                &["statefulsets", "deployments"],
-                &["create", "patch"],
-            ),
+            APPLY_OBJECTS,
+            Need::new("apps", &["statefulsets"], &["create", "patch"]),
+            SERVICES,
+            APPLY_DEPLOYMENTS,
         ],
         "deploy" | "rollback" | "start" => vec![LAST_LINES, REPLACE_PODS, READ_NODES_IF_ALLOWED],
         "restart" => vec![LAST_LINES],
