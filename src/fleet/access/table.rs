@@ -60,8 +60,9 @@ impl Need {
 }
 
 /// Verbs that reach a cluster, as they are typed.
-pub const VERBS: [&str; 16] = [
+pub const VERBS: [&str; 17] = [
     "ps",
+    "status",
     "history",
     "logs",
     "attach",
@@ -93,19 +94,20 @@ const LAST_LINES: Need =
     READ_LOGS.or("the last lines of an IOC that does not come up are not shown");
 /// What charts of IOC instances consist of. A chart with other kinds needs the same for those.
 const READ_OBJECTS: Need = Need::new("", &["configmaps", "persistentvolumeclaims"], &["get"]);
-const APPLY_OBJECTS: Need =
-    Need::new("", &["configmaps", "persistentvolumeclaims"], &["create", "patch"]);
+const APPLY_OBJECTS: Need = Need::new(
+    "",
+    &["configmaps", "persistentvolumeclaims"],
+    &["create", "patch"],
+);
 const DELETE_OBJECTS: Need = Need::new("", &["configmaps"], &["delete"]);
 const LIST_CLAIMS: Need = Need::new("", &["persistentvolumeclaims"], &["list"]);
 const DELETE_CLAIMS: Need = Need::new("", &["persistentvolumeclaims"], &["delete"])
     .or("claims cannot be deleted with their instance (`--volumes`)");
 const SERVICES: Need = Need::new("", &["services"], &["get", "create", "patch", "delete"])
     .or("instances whose chart makes a Service (`hostNetwork: false`) do not work");
-const APPLY_WORKLOADS: Need =
-    Need::new("apps", &["statefulsets"], &["create", "patch", "delete"]);
-const APPLY_DEPLOYMENTS: Need =
-    Need::new("apps", &["deployments"], &["create", "patch", "delete"])
-        .or("instances whose chart makes a Deployment do not work");
+const APPLY_WORKLOADS: Need = Need::new("apps", &["statefulsets"], &["create", "patch", "delete"]);
+const APPLY_DEPLOYMENTS: Need = Need::new("apps", &["deployments"], &["create", "patch", "delete"])
+    .or("instances whose chart makes a Deployment do not work");
 const DELETE_PODS: Need = Need::new("", &["pods"], &["delete"]);
 const REPLACE_PODS: Need = DELETE_PODS
     .or("a pod that is stuck in an older template, or on a node that has failed, is not replaced");
@@ -127,12 +129,19 @@ const READ_NODES_IF_ALLOWED: Need =
 const EXEC: Need = Need::new("", &["pods/exec"], &["get", "create"]);
 const ATTACH: Need = Need::new("", &["pods/attach"], &["get", "create"]);
 
-const LOOK: [Need; 5] = [
-    READ_RELEASES,
-    READ_PODS,
-    READ_WORKLOADS,
-    READ_DEPLOYMENTS,
+const LIST_WORKLOADS: Need = Need::new("apps", &["statefulsets", "deployments"], &["get", "list"]);
+const WATCH: Need = Need::new("apps", &["statefulsets", "deployments"], &["watch"])
+    .or("what is followed (`-w`, `-f`) is not kept up to date");
+const WATCH_PODS: Need =
+    Need::new("", &["pods"], &["watch"]).or("what is followed (`-w`, `-f`) is not kept up to date");
+const LOOK: [Need; 7] = [
+    Need::new("", &["pods"], &["get", "list"]),
+    LIST_WORKLOADS,
+    READ_RELEASES.or("versions and revisions are not shown"),
+    READ_NODES.or("a node that does not answer is told by its pods alone"),
     READ_EVENTS,
+    WATCH,
+    WATCH_PODS,
 ];
 const CHANGE: [Need; 14] = [
     READ_RELEASES,
@@ -154,7 +163,8 @@ const CHANGE: [Need; 14] = [
 /// What a verb needs; nothing for a word that is no verb of [`VERBS`].
 pub fn needs(verb: &str) -> Vec<Need> {
     let mut needs: Vec<Need> = match verb {
-        "ps" | "logs" | "diff" | "check" => LOOK.to_vec(),
+        "ps" | "status" | "logs" => LOOK.to_vec(),
+        "diff" | "check" => vec![READ_RELEASES, READ_PODS, READ_WORKLOADS, READ_DEPLOYMENTS],
         "history" => vec![READ_RELEASES],
         "attach" | "exec" => vec![READ_RELEASES, READ_PODS, READ_WORKLOADS, READ_DEPLOYMENTS],
         "deploy" | "rollback" | "delete" | "move" | "start" | "stop" => CHANGE.to_vec(),
@@ -264,7 +274,7 @@ mod tests {
 
     #[test]
     fn looking_changes_nothing() {
-        for verb in ["ps", "history", "logs", "node", "check"] {
+        for verb in ["ps", "status", "history", "logs", "node", "check"] {
             for permission in needs(verb).iter().flat_map(Need::permissions) {
                 assert!(
                     ["get", "list", "watch"].contains(&permission.verb.as_str()),

@@ -1,7 +1,7 @@
 //! Two nodes: an instance moves from one to the other, and one of them loses its power.
 
 use super::cluster::{Cluster, PrivateCluster};
-use super::site::Site;
+use super::site::{Site, sim_image_name};
 
 /// A node's address.
 fn address(cluster: &Cluster, node: &str) -> String {
@@ -110,6 +110,11 @@ fn a_node_that_is_off_is_left_when_somebody_says_so() {
     cluster.kubectl(&["uncordon", "node-1"]);
     site.set(held, "nodeName: node-2");
     site.helm_deploy(held, &["--wait", "--timeout", "60s"]);
+    // a kubelet tells of new images some seconds later
+    site.until("both nodes tell of the image", || {
+        let nodes = cluster.kubectl(&["get", "nodes", "-o", "jsonpath={.items[*].status.images}"]);
+        nodes.matches(&sim_image_name()).count() == 2
+    });
     let before = site.json(&["node", "node-2"]);
     let fates = before["if_it_fails"].as_array().unwrap();
     for (instance, command) in [(free, "ioc restart"), (held, "ioc move")] {
