@@ -9,6 +9,7 @@ Examples:
   ioc build ioc-sim                  build it and the images below it, both targets
   ioc build --all                    build every image of the project
   ioc build ioc-sim --dry-run        say what would be built and why
+  ioc build --all --push             build what changed, then push all images, base first
   ioc build --shell ioc-sim          open the developer image with the working copy mounted")]
 pub struct BuildArgs {
     /// Images to build, with the images below them
@@ -42,6 +43,10 @@ pub struct BuildArgs {
     /// Move `image.lock` to what the sources and base images are now
     #[arg(long)]
     pub update: bool,
+
+    /// Push the runtime and developer images afterwards, base first, to the registry in their names
+    #[arg(long, conflicts_with_all = ["shell", "dry_run"])]
+    pub push: bool,
 
     /// Images built at the same time [default: number of processors, at most 4]
     #[arg(short, long, value_name = "N")]

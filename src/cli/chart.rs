@@ -15,6 +15,15 @@ pub struct ChartArgs {
 /// What can be done with charts.
 #[derive(Debug, Subcommand)]
 pub enum ChartVerb {
+    /// Find mistakes in charts
+    Lint(LintArgs),
+    /// Pack charts into archives
+    Package(PackageArgs),
+    /// Print the manifests of a chart
+    Template(TemplateArgs),
+    /// Vendor the charts that a chart needs
+    #[command(visible_alias = "dep")]
+    Dependency(DependencyArgs),
     /// Send a packaged chart to a registry
     Push(PushArgs),
     /// Receive a chart from a registry or chart repository
@@ -29,6 +38,219 @@ pub struct RegistryArgs {
     /// Reach registries without TLS; `plain-http` in `[registry]` of `ioc.toml` says so for single ones
     #[arg(long)]
     pub plain_http: bool,
+}
+
+/// Values for the templates of a chart.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Values")]
+pub struct ChartValueArgs {
+    /// File of values; may be repeated, later ones win
+    #[arg(short = 'f', long = "values", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// Set a value, as in helm: `a.b=1,c[0]=x`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+
+    /// Set a value as a string
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set_string: Vec<String>,
+
+    /// Set a value from JSON
+    #[arg(long, value_name = "KEY=JSON")]
+    pub set_json: Vec<String>,
+
+    /// Set a value to the text of a file
+    #[arg(long, value_name = "KEY=PATH")]
+    pub set_file: Vec<String>,
+
+    /// Set a value as a string, taking everything after `=` as it is
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set_literal: Vec<String>,
+}
+
+/// The cluster that templates see.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CapabilityArgs {
+    /// Kubernetes version that templates see
+    #[arg(long, value_name = "VERSION")]
+    pub kube_version: Option<String>,
+}
+
+/// Arguments of `ioc chart lint`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc chart lint ./mychart
+  ioc chart lint services/* --strict --quiet")]
+pub struct LintArgs {
+    /// Folders or archives of charts
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// Fail on warnings too
+    #[arg(long)]
+    pub strict: bool,
+
+    /// Lint the charts in `charts/` too
+    #[arg(long)]
+    pub with_subcharts: bool,
+
+    /// Do not check values against schemas
+    #[arg(long)]
+    pub skip_schema_validation: bool,
+
+    /// Namespace that templates see
+    #[arg(short, long, default_value = "default")]
+    pub namespace: String,
+
+    /// The cluster that templates see.
+    #[command(flatten)]
+    pub capabilities: CapabilityArgs,
+
+    /// Values for the templates.
+    #[command(flatten)]
+    pub values: ChartValueArgs,
+}
+
+/// Arguments of `ioc chart package`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc chart package services/t01-ea-ioc-01 -u --version 2026.11.1 --app-version 2026.11.1
+  ioc chart package ./mychart -d dist")]
+pub struct PackageArgs {
+    /// Folders of charts
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// Version of the chart in the archive [default: that of `Chart.yaml`]
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+
+    /// Version of what the chart installs [default: that of `Chart.yaml`]
+    #[arg(long, value_name = "VERSION")]
+    pub app_version: Option<String>,
+
+    /// Vendor dependencies first, as `ioc chart dependency update` does
+    #[arg(short = 'u', long)]
+    pub dependency_update: bool,
+
+    /// Folder that archives are written to
+    #[arg(short, long, value_name = "FOLDER", default_value = ".")]
+    pub destination: PathBuf,
+
+    /// How registries are reached.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+}
+
+/// Arguments of `ioc chart template`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc chart template t01-ea-ioc-01 services/t01-ea-ioc-01 -f services/values.yaml
+  ioc chart template ./mychart --show-only templates/statefulset.yaml")]
+pub struct TemplateArgs {
+    /// Name of the release, and the chart; the name may be left out
+    #[arg(required = true, num_args = 1..=2, value_name = "[NAME] CHART")]
+    pub name_and_chart: Vec<String>,
+
+    /// Which version, and from where.
+    #[command(flatten)]
+    pub location: LocationArgs,
+
+    /// Print what these templates wrote only; a path inside the chart, `*` stands for anything
+    #[arg(short, long, value_name = "TEMPLATE")]
+    pub show_only: Vec<String>,
+
+    /// Print custom resource definitions too
+    #[arg(long)]
+    pub include_crds: bool,
+
+    /// Leave hooks out
+    #[arg(long)]
+    pub no_hooks: bool,
+
+    /// Leave tests out
+    #[arg(long)]
+    pub skip_tests: bool,
+
+    /// Do not check values against schemas
+    #[arg(long)]
+    pub skip_schema_validation: bool,
+
+    /// Render an upgrade instead of an installation
+    #[arg(long)]
+    pub is_upgrade: bool,
+
+    /// Vendor missing dependencies first
+    #[arg(long)]
+    pub dependency_update: bool,
+
+    /// Namespace that templates see
+    #[arg(short, long, default_value = "default")]
+    pub namespace: String,
+
+    /// API versions that templates see besides the usual ones
+    #[arg(short, long, value_name = "VERSION", value_delimiter = ',')]
+    pub api_versions: Vec<String>,
+
+    /// The cluster that templates see.
+    #[command(flatten)]
+    pub capabilities: CapabilityArgs,
+
+    /// Values for the templates.
+    #[command(flatten)]
+    pub values: ChartValueArgs,
+}
+
+/// Arguments of `ioc chart dependency`.
+#[derive(Debug, Args)]
+pub struct DependencyArgs {
+    /// What to do with dependencies.
+    #[command(subcommand)]
+    pub verb: DependencyVerb,
+}
+
+/// What can be done with dependencies.
+#[derive(Debug, Subcommand)]
+pub enum DependencyVerb {
+    /// Vendor what `Chart.lock` pins; without one, as `update`
+    Build(VendorArgs),
+    /// Choose the newest versions that `Chart.yaml` allows, vendor them and write `Chart.lock`
+    #[command(visible_alias = "up")]
+    Update(VendorArgs),
+    /// List dependencies and whether they are vendored
+    #[command(visible_alias = "ls")]
+    List(DependencyListArgs),
+}
+
+/// Arguments of `ioc chart dependency build` and `update`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc chart dependency update services/.helm-shared
+  ioc chart dependency build ./mychart")]
+pub struct VendorArgs {
+    /// Folder of the chart
+    #[arg(default_value = ".", value_name = "CHART")]
+    pub chart: PathBuf,
+
+    /// How registries are reached.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+}
+
+/// Arguments of `ioc chart dependency list`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc chart dependency list services/.helm-shared")]
+pub struct DependencyListArgs {
+    /// Folder or archive of the chart
+    #[arg(default_value = ".", value_name = "CHART")]
+    pub chart: PathBuf,
 }
 
 /// A chart that is named by path, reference or URL.

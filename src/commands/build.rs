@@ -17,6 +17,7 @@ use crate::image::plan::{self, Step};
 use crate::image::prepare::Prepared;
 use crate::image::survey::{self, LockUse, Survey};
 use crate::image::trace::{self, SHOWN_LINES};
+use crate::registry::{Registry, image};
 use crate::source::{FetchContext, FetchProgress};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 use crate::ui::printer::Printer;
@@ -36,8 +37,17 @@ pub(crate) async fn build(args: &BuildArgs, context: &Context) -> CommandResult<
     };
     // What is wrong with the definitions is said before an engine is needed.
     survey::resolve(&catalog, wanted.iter().copied())?;
+    if args.push {
+        // also whether there is a registry to push to
+        let example = wanted.first().copied().unwrap_or("image");
+        let images = &context.settings.images;
+        image::pushable(&format!("{}/{example}:{}", images.registry, images.tag))?;
+    }
     let engine = ImageEngine::new(Engine::connect(&context.settings).await?).await?;
-    let outcome = build_images(&catalog, &wanted, args, args.target, &engine, context).await?;
+    let mut outcome = build_images(&catalog, &wanted, args, args.target, &engine, context).await?;
+    if args.push {
+        outcome.push(engine.engine(), context).await?;
+    }
     outcome.report(&context.printer)
 }
 
@@ -307,6 +317,9 @@ struct Row {
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<f64>,
+    /// Digest in the registry, after `--push`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
 }
 
 /// What a build did, or would do.
@@ -346,11 +359,64 @@ impl Report {
                     id: present.map(|image| image.id.clone()),
                     size: present.map(|image| image.size),
                     seconds: built.map(|built| (built.took.as_secs_f64() * 10.0).round() / 10.0),
+                    digest: None,
                 }
             });
         Self {
             rows: rows.collect(),
         }
+    }
+
+    /// Pushes the images in the order of the rows, which is base first: an image in the registry can be pulled with
+    /// all that it is built on.
+    async fn push(&mut self, engine: &Engine, context: &Context) -> CommandResult<()> {
+        let settings = &context.settings;
+        let fetch = FetchContext::new(settings, context.cancel.clone());
+        let registry = Registry::for_images(fetch, &settings.registry, false);
+        for index in 0..self.rows.len() {
+            let Some(row) = self.rows.get(index) else {
+                break;
+            };
+            let line = Line::new(&context.printer, &row.reference);
+            let pushing = image::push(engine, &registry, &row.reference, |step| line.step(step));
+            let pushed = tokio::select! {
+                () = context.cancel.cancelled() => Err(CommandError::new(
+                    ErrorKind::Interrupted,
+                    format!("the push of `{}` was stopped", row.reference),
+                )),
+                pushed = pushing => pushed,
+            };
+            drop(line);
+            let pushed = pushed.map_err(|error| self.push_failed(index, error))?;
+            let row = self.rows.get_mut(index);
+            if let Some(row) = row {
+                context.printer.info(if pushed.was_there {
+                    format!("{}: the registry has it already", row.reference)
+                } else {
+                    format!("pushed {}", row.reference)
+                });
+                row.digest = Some(pushed.digest.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what was pushed before a push failed and what was not.
+    fn push_failed(&self, index: usize, error: CommandError) -> CommandError {
+        let names = |rows: &[Row]| {
+            let names: Vec<&str> = rows.iter().map(|row| row.reference.as_str()).collect();
+            names.join(", ")
+        };
+        let (done, left) = self.rows.split_at(index.min(self.rows.len()));
+        let error = if done.is_empty() {
+            error
+        } else {
+            error.hint(format!("pushed before: {}", names(done)))
+        };
+        error.hint(format!(
+            "not pushed: {}; all are built, and the same command goes on",
+            names(left)
+        ))
     }
 
     fn report(&self, printer: &Printer) -> CommandResult<Outcome> {

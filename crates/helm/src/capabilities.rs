@@ -11,6 +11,17 @@ pub struct Capabilities {
     pub helm_version: HelmVersion,
 }
 
+impl KubeVersion {
+    /// The first two numbers.
+    pub(crate) fn numbers(&self) -> (u64, u64) {
+        let number = |text: &str| {
+            let digits = text.trim_end_matches(|last: char| !last.is_ascii_digit());
+            digits.parse().unwrap_or(0)
+        };
+        (number(&self.major), number(&self.minor))
+    }
+}
+
 /// A Kubernetes version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KubeVersion {

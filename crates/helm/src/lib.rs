@@ -9,6 +9,7 @@
 //!   [`to_template_output`](Rendered::to_template_output) is what `helm template` prints;
 //! * [`RenderError`] tells file, line, column, the source line and the chain of templates;
 //! * [`release`] reads and writes Helm's release records;
+//! * [`lint()`] says what `helm lint` says;
 //! * [`Chart::package`] writes the archive that `helm package` writes;
 //! * [`yaml`] is YAML as Helm sees it, in both directions.
 //!
@@ -44,6 +45,7 @@ mod functions;
 mod glob;
 mod go;
 mod limits;
+mod lint;
 mod path_pattern;
 pub mod release;
 #[cfg(test)]
@@ -61,8 +63,9 @@ pub mod yaml;
 
 pub use self::capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
 pub use self::chart::{
-    Chart, ChartCache, ChartError, ChartIdentity, Dependency, File, ImportValue, Link, LinkPolicy,
-    LoadLimits, LoadOptions, Lock, Maintainer, Metadata, Package, archive_files, chart_yaml,
+    Chart, ChartCache, ChartError, ChartIdentity, Dependency, DependencyStatus, File, ImportValue,
+    Link, LinkPolicy, LoadLimits, LoadOptions, Lock, Maintainer, Metadata, Package, archive_files,
+    chart_yaml, dependency_digest, dependency_status, lock_yaml,
 };
 pub use self::engine::{
     Hook, HookEvent, Manifest, Release, ReleaseOptions, RenderError, RenderOptions, Rendered,
@@ -70,7 +73,8 @@ pub use self::engine::{
 };
 pub use self::functions::{supported_functions, unsupported_functions};
 pub use self::limits::Limits;
+pub use self::lint::{LintMessage, LintOptions, LintSeverity, lint};
 pub use self::schema::SchemaViolation;
-pub use self::semantic_version::{is_exact_version, newest_matching};
+pub use self::semantic_version::{allows, is_exact_version, newest_matching};
 pub use self::template::error::Location;
 pub use self::values::{SetError, Values, ValuesError};

@@ -372,6 +372,11 @@ pub fn is_exact_version(text: &str) -> bool {
     Version::parse(text).is_ok_and(|version| version.to_string() == text)
 }
 
+/// Whether a version is in a range; false when either cannot be read.
+pub fn allows(range: &str, version: &str) -> bool {
+    is_compatible(range, version)
+}
+
 /// The newest of several versions that a range allows; those that cannot be read are left out.
 ///
 /// An empty range allows every release.

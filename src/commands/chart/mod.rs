@@ -1,19 +1,31 @@
 //! `ioc chart …`: one file per verb.
 
+mod dependency;
+mod lint;
+mod package;
 mod pull;
 mod push;
 mod show;
+mod template;
 
 use crate::charts::locate::{Places, Wanted};
-use crate::cli::chart::{ChartArgs, ChartVerb, LocationArgs};
+use crate::cli::chart::{CapabilityArgs, ChartArgs, ChartVerb, DependencyVerb, LocationArgs};
 use crate::commands::{Context, Outcome};
 use crate::source::{FetchContext, FetchProgress};
-use crate::ui::error::CommandResult;
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 use crate::ui::progress::Task;
 
 /// Runs one of the verbs.
 pub(crate) async fn chart(args: ChartArgs, context: &Context) -> CommandResult<Outcome> {
     match args.verb {
+        ChartVerb::Lint(args) => lint::lint(&args, context),
+        ChartVerb::Package(args) => package::package(&args, context).await,
+        ChartVerb::Template(args) => template::template(&args, context).await,
+        ChartVerb::Dependency(args) => match args.verb {
+            DependencyVerb::Build(args) => dependency::build(&args, context).await,
+            DependencyVerb::Update(args) => dependency::update(&args, context).await,
+            DependencyVerb::List(args) => dependency::list(&args, context),
+        },
         ChartVerb::Push(args) => push::push(&args, context).await,
         ChartVerb::Pull(args) => pull::pull(&args, context).await,
         ChartVerb::Show(args) => show::show(&args, context).await,
@@ -49,4 +61,20 @@ impl From<&LocationArgs> for Wanted {
             repository: args.repo.clone(),
         }
     }
+}
+
+/// The cluster that templates see.
+fn capabilities(args: &CapabilityArgs, more: &[String]) -> CommandResult<helm::Capabilities> {
+    let mut capabilities = helm::Capabilities::default();
+    if let Some(version) = &args.kube_version {
+        capabilities.kube_version = helm::KubeVersion::parse(version).map_err(|_| {
+            CommandError::new(
+                ErrorKind::Usage,
+                format!("`--kube-version {version}` is not a version"),
+            )
+            .hint("write it as `1.33` or `v1.33.4`")
+        })?;
+    }
+    capabilities.api_versions.extend(more.iter().cloned());
+    Ok(capabilities)
 }

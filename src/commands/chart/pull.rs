@@ -1,10 +1,8 @@
 //! `ioc chart pull`: charts from registries and chart repositories onto this machine.
 
-use std::io::Write;
-use std::path::Path;
-
 use serde::Serialize;
 
+use crate::charts::dependency::write;
 use crate::charts::locate::{Found, Wanted};
 use crate::charts::unpack::unpack;
 use crate::cli::chart::PullArgs;
@@ -83,26 +81,4 @@ fn keep(found: &Found, args: &PullArgs) -> CommandResult<String> {
         write(&path.with_extension("tgz.prov"), signature)?;
     }
     Ok(path.display().to_string())
-}
-
-/// Beside its place and renamed into it: a reader never sees half a file.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> CommandResult<()> {
-    let folder = match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
-        None => Path::new("."),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| {
-        CommandError::system(
-            error,
-            format!("failed to write into `{}`", folder.display()),
-        )
-    })?;
-    file.write_all(bytes)?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    fs_err::set_permissions(file.path(), mode)?;
-    file.persist(path).map_err(|error| {
-        CommandError::system(error.error, format!("failed to write `{}`", path.display()))
-    })?;
-    Ok(())
 }

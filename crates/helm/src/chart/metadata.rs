@@ -166,6 +166,35 @@ fn wrong_type(file: &str, wrong: &WrongType) -> ChartError {
     ChartError::metadata(file, format!("`{field}` is a {found}, expected {wanted}"))
 }
 
+/// Reads `Chart.yaml` without judging it.
+///
+/// # Errors
+/// What Helm says of a file that it cannot read.
+pub(crate) fn read_metadata_as_helm(bytes: &[u8]) -> Result<Metadata, String> {
+    const DECODING: &str = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal";
+    let text = String::from_utf8_lossy(bytes);
+    let value = yaml::parse(&text)
+        .map_err(|error| format!("error converting YAML to JSON: {}", error.helm_text()))?;
+    if !matches!(value, Value::Map(_) | Value::Null) {
+        let found = value.json_type();
+        return Err(format!(
+            "{DECODING} {found} into Go value of type v2.Metadata"
+        ));
+    }
+    Metadata::from_fields(Fields {
+        value: &value,
+        name: "",
+    })
+    .map_err(|wrong| {
+        let WrongType {
+            field,
+            found,
+            wanted,
+        } = wrong;
+        format!("{DECODING} {found} into Go struct field .{field} of type {wanted}")
+    })
+}
+
 impl Metadata {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, ChartError> {
         let value = parse_yaml(CHART_FILE, bytes)?;

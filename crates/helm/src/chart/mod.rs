@@ -6,6 +6,7 @@
 
 mod archive;
 mod cache;
+mod dependency_lock;
 mod error;
 mod identity;
 mod ignore;
@@ -21,10 +22,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use self::cache::ChartCache;
+pub use self::dependency_lock::{
+    DependencyStatus, dependency_digest, dependency_status, lock_yaml,
+};
 pub use self::error::ChartError;
 pub(crate) use self::error::conversion;
 pub use self::identity::ChartIdentity;
 pub use self::load::{LinkPolicy, LoadLimits, LoadOptions};
+pub(crate) use self::metadata::read_metadata_as_helm;
 pub use self::metadata::{Dependency, ImportValue, Lock, Maintainer, Metadata};
 pub use self::package::{Package, chart_yaml};
 pub(crate) use self::typed::text_of as typed_text;
@@ -196,6 +201,27 @@ impl Chart {
             all.extend(chart.crds_below(&format!("{path}/charts/{}", chart.name())));
         }
         all
+    }
+
+    /// The same chart under another version.
+    ///
+    /// # Errors
+    /// When it is no complete semantic version.
+    pub fn with_version(mut self, version: &str) -> Result<Self, ChartError> {
+        if !crate::semantic_version::is_exact_version(version) {
+            return Err(ChartError::Package(format!(
+                "`{version}` is not a semantic version"
+            )));
+        }
+        version.clone_into(&mut self.metadata.version);
+        Ok(self)
+    }
+
+    /// The same chart for another version of what it installs.
+    #[must_use]
+    pub fn with_app_version(mut self, version: &str) -> Self {
+        version.clone_into(&mut self.metadata.app_version);
+        self
     }
 
     /// The chart as the archive that `helm package` writes.

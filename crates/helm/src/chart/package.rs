@@ -106,7 +106,7 @@ pub fn chart_yaml(metadata: &super::Metadata) -> Result<String, ChartError> {
 }
 
 /// The YAML that Helm writes for a struct: its JSON form, keys sorted.
-fn yaml_of(value: &impl serde::Serialize) -> Result<String, ChartError> {
+pub(super) fn yaml_of(value: &impl serde::Serialize) -> Result<String, ChartError> {
     let json =
         serde_json::to_value(value).map_err(|error| ChartError::Package(error.to_string()))?;
     Ok(to_yaml(&Value::from_json(&json)))

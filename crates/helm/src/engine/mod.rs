@@ -5,6 +5,7 @@ mod coalesce;
 mod dependencies;
 mod dot;
 mod error;
+mod lint;
 mod manifest;
 mod options;
 mod output;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use self::active::Active;
 pub use self::error::RenderError;
+pub(crate) use self::lint::render_for_lint;
 pub use self::manifest::{Hook, HookEvent, Manifest, Rendered};
 pub use self::options::{Release, ReleaseOptions, RenderOptions};
 pub use self::output::TemplateOptions;
@@ -150,6 +152,17 @@ fn execute_all(
     capabilities: &Capabilities,
     limits: &Limits,
 ) -> Result<Vec<(Arc<str>, Text)>, RenderError> {
+    let runtime = Runtime::new(*limits, options.now.clone());
+    execute_all_with(&runtime, active, values, options, capabilities)
+}
+
+fn execute_all_with(
+    runtime: &Runtime,
+    active: &Active<'_>,
+    values: &Map,
+    options: &ReleaseOptions,
+    capabilities: &Capabilities,
+) -> Result<Vec<(Arc<str>, Text)>, RenderError> {
     let mut renderables = BTreeMap::new();
     let shared = dot::Shared::new(options, Rc::new(capabilities.clone()));
     dot::collect(active, None, values, &shared, &mut renderables);
@@ -171,7 +184,6 @@ fn execute_all(
             }
         }
     }
-    let runtime = Runtime::new(*limits, options.now.clone());
     let mut rendered = Vec::with_capacity(names.len());
     for name in names {
         let is_partial = name
@@ -193,7 +205,7 @@ fn execute_all(
         );
         renderable.dot.insert("Template", Value::Map(about));
         let data = Evaluated::bare(Value::Map(renderable.dot.clone()));
-        let output = execute(&runtime, &set, &Text::Utf8(Arc::clone(name)), &data)
+        let output = execute(runtime, &set, &Text::Utf8(Arc::clone(name)), &data)
             .map_err(|error| RenderError::execution(&error))?;
         rendered.push((Arc::clone(name), without_no_value(Text::from_bytes(output))));
     }

@@ -67,6 +67,8 @@ pub(crate) struct Runtime {
     /// Regular expressions that were compiled, since loops use the same one over and over.
     pub(crate) expressions: RefCell<HashMap<String, regex::Regex>>,
     pub(super) included: RefCell<HashMap<Text, usize>>,
+    /// Whether `required` and `fail` are forgiven, as when a chart is linted without its values.
+    forgives: bool,
 }
 
 impl Runtime {
@@ -81,7 +83,14 @@ impl Runtime {
             expressions: RefCell::new(HashMap::new()),
             nesting: Cell::new(0),
             included: RefCell::new(HashMap::new()),
+            forgives: false,
         }
+    }
+
+    /// The same for lint.
+    pub(crate) fn forgiving(mut self) -> Self {
+        self.forgives = true;
+        self
     }
 }
 
@@ -108,6 +117,13 @@ pub(crate) struct State<'t> {
     entry: &'t Entry,
     place: Place<'t>,
     variables: Vec<(Arc<str>, Evaluated)>,
+}
+
+impl State<'_> {
+    /// Whether `required` and `fail` are forgiven.
+    pub(crate) const fn forgives(&self) -> bool {
+        self.runtime.forgives
+    }
 }
 
 /// Executes a template by name.
