@@ -21,6 +21,9 @@ pub struct Given {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// One of the `--set` options.
+type Set = fn(Values, &str) -> Result<Values, ValuesError>;
+
 /// The values of a command line.
 ///
 /// # Errors
@@ -42,7 +45,6 @@ pub fn given(args: &ChartValueArgs) -> CommandResult<Given> {
             .file(&path.display().to_string(), &text)
             .map_err(|error| in_file(path, &text, error))?;
     }
-    type Set = fn(Values, &str) -> Result<Values, ValuesError>;
     let before: [(&[String], Set); 3] = [
         (&args.set_json, Values::set_json),
         (&args.set, Values::set),

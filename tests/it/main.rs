@@ -28,6 +28,7 @@ mod local_backend;
 mod new;
 mod podman;
 mod recipes;
+mod registry;
 mod render;
 mod site;
 mod sources;

@@ -36,8 +36,7 @@ fn report(done: &Vendored, context: &Context) -> CommandResult<Outcome> {
     context.printer.emit_text(done, |done| {
         done.saved
             .iter()
-            .map(|name| format!("charts/{name}\n"))
-            .collect()
+            .fold(String::new(), |text, name| text + "charts/" + name + "\n")
     })?;
     Ok(Outcome::Success)
 }

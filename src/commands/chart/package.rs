@@ -43,15 +43,9 @@ pub(super) async fn package(args: &PackageArgs, context: &Context) -> CommandRes
         packaged.push(one);
     }
     context.printer.emit_text(&packaged, |packaged| {
-        packaged
-            .iter()
-            .map(|chart| {
-                format!(
-                    "Successfully packaged chart and saved it to: {}\n",
-                    chart.path
-                )
-            })
-            .collect()
+        packaged.iter().fold(String::new(), |text, chart| {
+            text + "Successfully packaged chart and saved it to: " + &chart.path + "\n"
+        })
     })?;
     Ok(Outcome::Success)
 }

@@ -25,9 +25,11 @@ pub fn dependency_digest(
         .replace('&', "\\u0026")
         .replace('\u{2028}', "\\u2028")
         .replace('\u{2029}', "\\u2029");
-    let sum = Sha256::digest(json.as_bytes());
-    let digits: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("sha256:{digits}"))
+    let mut text = "sha256:".to_owned();
+    for byte in Sha256::digest(json.as_bytes()) {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    Ok(text)
 }
 
 /// `Chart.lock` as Helm writes it.
