@@ -20,7 +20,7 @@ fn verbs_that_act_on_instances_show_examples() {
     for path in verbs(&ioc::cli::Cli::command(), &[]) {
         let is_a_group = matches!(
             path.last().map(String::as_str),
-            Some("chart" | "image" | "new" | "import")
+            Some("chart" | "dependency" | "image" | "new" | "import")
         );
         if is_a_group || path.is_empty() || path == ["image", "ls"] || path == ["image", "graph"] {
             continue;

@@ -129,7 +129,7 @@ fn to_text(linted: &[Linted], quiet: bool) -> String {
         text.push('\n');
     }
     let failed = linted.iter().filter(|chart| chart.failed).count();
-    if !quiet || failed > 0 {
+    if !quiet || !text.is_empty() {
         text.push_str(&format!(
             "{} chart(s) linted, {failed} chart(s) failed\n",
             linted.len()

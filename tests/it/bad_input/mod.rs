@@ -5,6 +5,7 @@
 //!
 //! [`TestContext::refuse`]: crate::context::TestContext::refuse
 
+mod charts;
 mod clusters;
 mod command_line;
 mod engine;

@@ -11,7 +11,7 @@ use super::Bed;
 #[test]
 fn localhost_is_no_registry_to_push_to() {
     let context = crate::context::TestContext::new().without_engine();
-    context.succeed(&["new", "generic-ioc", "ioc-new"]);
+    context.succeed(&["new", "generic-ioc", "ioc-new", "--base", "os"]);
     let report = context.refuse(&["build", "ioc-new", "--push"]);
     assert!(report.starts_with("exit code: 2"), "{report}");
     assert!(

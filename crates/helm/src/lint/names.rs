@@ -13,6 +13,9 @@ pub(super) fn problem(kind: &str, name: &str) -> Option<&'static str> {
                  validation is '[a-z]([-a-z0-9]*[a-z0-9])?')",
             )
         }),
+        "namespace" if name.contains('.') && name.split('.').all(is_label) => {
+            Some("must not contain dots")
+        }
         "namespace" => limited(name, 63).or_else(|| {
             (!is_label(name)).then_some(
                 "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start \

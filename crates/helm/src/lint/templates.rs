@@ -127,7 +127,7 @@ impl Linter<'_> {
             if keeps {
                 self.error(
                     path,
-                    "Annotation 'helm.sh/resource-policy' within List objects are ignored",
+                    "annotation 'helm.sh/resource-policy' within List objects are ignored",
                 );
             }
         }
