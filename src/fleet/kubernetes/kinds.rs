@@ -111,16 +111,16 @@ impl Kinds {
             .filter(|version| !known.contains_key(*version))
             .cloned()
             .collect();
-        let answers: Vec<(String, Option<Arc<APIResourceList>>)> = stream::iter(new)
+        let answers: Vec<Option<(String, Option<Arc<APIResourceList>>)>> = stream::iter(new)
             .map(|version| async move {
                 // an aggregated API that is down must not stop a deploy that does not need it
-                let list = self.ask(&version).await.ok().flatten().map(Arc::new);
-                (version, list)
+                let list = self.ask(&version).await.ok()?;
+                Some((version, list.map(Arc::new)))
             })
             .buffer_unordered(AT_A_TIME)
             .collect()
             .await;
-        known.extend(answers);
+        known.extend(answers.into_iter().flatten());
         let mut all = Vec::new();
         for version in versions {
             if let Some(Some(list)) = known.get(&version) {

@@ -439,3 +439,67 @@ fn a_release_that_is_too_large_is_refused_with_what_takes_the_space() {
             .is_empty()
     );
 }
+
+#[test]
+fn a_whole_beamline_is_planned_before_any_of_it_is_touched() {
+    let Some(cluster) = Cluster::shared() else {
+        return;
+    };
+    let site = Site::without_image(cluster);
+    let names: Vec<String> = (1..=3)
+        .map(|number| site.add(&format!("ea-ioc-0{number}")))
+        .collect();
+    let all = ["deploy", "--all", "-b", site.name(), "--yes", "--no-wait"];
+    let values = site.file(&names[1], "values.yaml");
+    site.set(&names[1], "podSecurityContext: {runAsUser: -5}");
+    let report = site.refuse(&all);
+    assert!(
+        report.contains("exit code: 3") && report.contains("runAsUser"),
+        "{report}"
+    );
+    let secrets = site.object("secrets");
+    assert!(secrets["items"].as_array().unwrap().is_empty());
+    site.replace(&values, "  podSecurityContext: {runAsUser: -5}\n", "");
+    let done = site.json(&all);
+    assert_eq!(done.as_array().unwrap().len(), 3, "{done}");
+    for name in &names {
+        assert_eq!(states(&site, name), [(1, "deployed".to_owned())]);
+    }
+    let stopped = site.json(&["stop", "--all", "-b", site.name(), "--yes", "--no-wait"]);
+    assert_eq!(stopped.as_array().unwrap().len(), 3, "{stopped}");
+    assert!(names.iter().all(|name| replicas(&site, name) == 0));
+}
+
+#[test]
+fn a_kind_that_the_chart_brings_is_there_before_its_objects() {
+    let Some(cluster) = Cluster::shared() else {
+        return;
+    };
+    let site = Site::without_image(cluster);
+    let instance = site.add("ea-ioc-01");
+    let group = format!("{}.example.org", site.name());
+    let shared = format!("beamlines/{}/.helm-shared", site.name());
+    site.write(
+        &site.file(&instance, "crds/crate.yaml"),
+        format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: crates.{group}}}\nspec:\n  group: {group}\n  scope: Namespaced\n  names: {{kind: Crate, plural: crates, singular: crate}}\n  versions:\n    - name: v1\n      served: true\n      storage: true\n      schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}\n"
+        ),
+    );
+    site.write(
+        &format!("{shared}/templates/crate.yaml"),
+        format!("apiVersion: {group}/v1\nkind: Crate\nmetadata: {{name: one}}\nslots: 21\n"),
+    );
+    site.succeed(&["deploy", &instance, "--yes", "--no-wait"]);
+    let crates = site.object(&format!("crates.{group}"));
+    assert_eq!(crates["items"][0]["slots"], 21);
+    // what leaves the chart leaves the cluster
+    std::fs::remove_file(
+        site.project()
+            .join(format!("{shared}/templates/crate.yaml")),
+    )
+    .unwrap();
+    site.succeed(&["deploy", &instance, "--yes", "--no-wait"]);
+    let crates = site.object(&format!("crates.{group}"));
+    assert!(crates["items"].as_array().unwrap().is_empty());
+    site.kubectl(&["delete", "crd", &format!("crates.{group}")]);
+}

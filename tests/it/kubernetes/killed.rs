@@ -51,18 +51,28 @@ struct Proxy {
 
 struct Shared {
     upstream: String,
+    /// Which change is the last one; 0 for none.
     kill_at: usize,
+    /// Every so many requests one is lost, and one whose answer is; 0 for none.
+    lose_every: usize,
+    requests: AtomicUsize,
     changes: AtomicUsize,
     victim: Mutex<Option<Child>>,
 }
 
 impl Proxy {
     fn new(login: &Login, kill_at: usize) -> Self {
+        Self::with(login, kill_at, 0)
+    }
+
+    fn with(login: &Login, kill_at: usize, lose_every: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let shared = Arc::new(Shared {
             upstream: login.address.clone(),
             kill_at,
+            lose_every,
+            requests: AtomicUsize::new(0),
             changes: AtomicUsize::new(0),
             victim: Mutex::new(None),
         });
@@ -118,6 +128,15 @@ impl Shared {
         let Some(request) = read_request(&mut client) else {
             return;
         };
+        let number = self.requests.fetch_add(1, Ordering::SeqCst);
+        // the first one tells whether there is a cluster at all
+        let turn = match self.lose_every {
+            every if every > 0 && number > 0 => number % every,
+            _ => usize::MAX,
+        };
+        if turn == 1 {
+            return;
+        }
         let mut upstream = TcpStream::connect(&self.upstream).unwrap();
         upstream.write_all(&request.bytes).unwrap();
         let mut answer = Vec::new();
@@ -125,6 +144,9 @@ impl Shared {
         if request.is_change && self.changes.fetch_add(1, Ordering::SeqCst) + 1 == self.kill_at {
             let mut held = self.victim.lock().unwrap();
             held.as_mut().unwrap().kill().unwrap();
+            return;
+        }
+        if turn == 2 {
             return;
         }
         let _gone = client.write_all(&answer);
@@ -349,4 +371,57 @@ fn what_a_killed_helm_leaves_is_repaired_when_it_is_old_or_asked_for() {
         states(&site, &instance),
         ["superseded", "failed", "deployed"]
     );
+}
+
+#[test]
+fn requests_and_answers_that_get_lost_are_asked_for_again() {
+    let Some(cluster) = Cluster::shared() else {
+        return;
+    };
+    let site = Site::without_image(cluster);
+    let login = Login::new(cluster);
+    let instance = site.add("ea-ioc-01");
+    // every request is lost once in one of the rounds, and every answer
+    for (round, lose_every) in [4, 3, 5].into_iter().enumerate() {
+        let proxy = Proxy::with(&login, 0, lose_every);
+        let kubeconfig = proxy.kubeconfig(&site).display().to_string();
+        let location = format!("hall-{round}");
+        let set = format!("global.location={location}");
+        let context = ["--kubeconfig", &kubeconfig, "--context", "proxy"];
+        let arguments = ["deploy", &instance, "--yes", "--no-wait", "--set", &set];
+        site.succeed(&[&arguments[..], &context[..]].concat());
+        check(&site, &instance, &location);
+        assert_eq!(states(&site, &instance).len(), round + 1);
+    }
+}
+
+#[test]
+fn an_interrupted_deploy_says_so_in_its_record() {
+    let Some(cluster) = Cluster::shared() else {
+        return;
+    };
+    let site = Site::without_image(cluster);
+    let instance = site.add("ea-ioc-01");
+    let image = "ioc-instance.image=localhost/absent:1";
+    let child = site
+        .command(&["deploy", &instance, "--yes", "--set", image])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    site.until("the StatefulSet is there", || {
+        let sets = site.object("statefulsets");
+        !sets["items"].as_array().unwrap().is_empty()
+    });
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    let report = site.report(&child.wait_with_output().unwrap());
+    assert!(
+        report.contains("exit code: 130") && report.contains("interrupted"),
+        "{report}"
+    );
+    assert_eq!(states(&site, &instance), ["failed"]);
+    let history = site.json(&["history", &instance]);
+    let words = history[0]["description"].as_str().unwrap();
+    assert!(words.contains("interrupted"), "{words}");
 }
