@@ -69,7 +69,7 @@ pub use self::chart::{
 };
 pub use self::engine::{
     Hook, HookEvent, Manifest, Release, ReleaseOptions, RenderError, RenderOptions, Rendered,
-    TemplateOptions, render, render_with,
+    TemplateOptions, release_name, render, render_with,
 };
 pub use self::functions::{supported_functions, unsupported_functions};
 pub use self::limits::Limits;

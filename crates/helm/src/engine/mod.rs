@@ -7,6 +7,7 @@ mod dot;
 mod error;
 mod lint;
 mod manifest;
+mod name;
 mod options;
 mod output;
 
@@ -18,6 +19,7 @@ use self::active::Active;
 pub use self::error::RenderError;
 pub(crate) use self::lint::render_for_lint;
 pub use self::manifest::{Hook, HookEvent, Manifest, Rendered};
+pub use self::name::release_name;
 pub use self::options::{Release, ReleaseOptions, RenderOptions};
 pub use self::output::TemplateOptions;
 use crate::capabilities::Capabilities;
