@@ -164,9 +164,10 @@ const CHANGE: [Need; 14] = [
 pub fn needs(verb: &str) -> Vec<Need> {
     let mut needs: Vec<Need> = match verb {
         "ps" | "status" | "logs" => LOOK.to_vec(),
-        "diff" | "check" => vec![READ_RELEASES, READ_PODS, READ_WORKLOADS, READ_DEPLOYMENTS],
         "history" => vec![READ_RELEASES],
-        "attach" | "exec" => vec![READ_RELEASES, READ_PODS, READ_WORKLOADS, READ_DEPLOYMENTS],
+        "attach" | "exec" | "diff" | "check" => {
+            vec![READ_RELEASES, READ_PODS, READ_WORKLOADS, READ_DEPLOYMENTS]
+        }
         "deploy" | "rollback" | "delete" | "move" | "start" | "stop" => CHANGE.to_vec(),
         "restart" => vec![
             READ_RELEASES,

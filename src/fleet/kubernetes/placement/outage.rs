@@ -220,7 +220,7 @@ fn fate(pod: &Pod, node: &str, state: Readiness, cluster: &Cluster<'_>) -> Fate 
     places(&mut fate, pod, node, cluster);
     match &fate.owner {
         Owner::StatefulSet(_) if state == Readiness::NotReady => {
-            is_ended_first(&mut fate, tolerated)
+            is_ended_first(&mut fate, tolerated);
         }
         Owner::StatefulSet(_) => stays(&mut fate),
         Owner::Other(words) => {
