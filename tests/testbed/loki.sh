@@ -8,7 +8,8 @@
 #   loki.sh build    only build it
 #
 # Loki 3.7.8 is built from Go modules (minutes; kept in .cache/testbed/loki). What it stores is a folder; lines may be
-# of any time, so that tests can tell of last week. Messages go to stderr, data to stdout.
+# of any time, so that tests can tell of last week: those older than three hours are found after a POST to /flush.
+# Messages go to stderr, data to stdout.
 #
 # What it deliberately does not do: logins, several tenants, retention.
 

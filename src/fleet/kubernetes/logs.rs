@@ -65,8 +65,10 @@ pub fn lines(
         container: Some(container.to_owned()),
         follow,
         previous: run == Run::Before,
-        // the cluster counts whole seconds; the exact time is compared here
-        since_time: window.since,
+        // the cluster counts whole seconds; the exact time is compared here, so the second must not be rounded up
+        since_time: window
+            .since
+            .and_then(|since| Timestamp::from_second(since.as_second()).ok()),
         tail_lines: window
             .tail
             .map(|lines| i64::try_from(lines).unwrap_or(i64::MAX)),

@@ -66,6 +66,7 @@ pub(super) struct Proxy {
     address: String,
     kubectl: Child,
     seen: Arc<Mutex<Vec<Request>>>,
+    open: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Proxy {
@@ -90,9 +91,12 @@ impl Proxy {
         let address = listener.local_addr().unwrap().to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::clone(&seen);
+        let open = Arc::new(Mutex::new(Vec::new()));
+        let opened = Arc::clone(&open);
         let decide: Arc<Mutex<Box<Decision>>> = Arc::new(Mutex::new(Box::new(decide)));
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                opened.lock().unwrap().extend(client.try_clone());
                 let (seen, decide, upstream) =
                     (Arc::clone(&shared), Arc::clone(&decide), upstream.clone());
                 std::thread::spawn(move || {
@@ -105,6 +109,15 @@ impl Proxy {
             address,
             kubectl,
             seen,
+            open,
+        }
+    }
+
+    /// Cuts every connection that is open.
+    pub(super) fn cut(&self) {
+        for connection in self.open.lock().unwrap().drain(..) {
+            // Most have ended long ago.
+            let _ended = connection.shutdown(Shutdown::Both);
         }
     }
 
