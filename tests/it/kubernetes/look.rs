@@ -293,7 +293,10 @@ fn a_missing_permission_is_named_or_done_without() {
     site.helm_deploy(&instance, &["--wait", "--timeout", "60s"]);
     let as_user = |kubeconfig: &std::path::Path, arguments: &[&str]| {
         let kubeconfig = kubeconfig.display().to_string();
-        let arguments = [arguments, &["--kubeconfig", &kubeconfig, "-n", site.name()]].concat();
+        let options = ["--kubeconfig", &kubeconfig, "-n", site.name()];
+        // before a `--` of the arguments
+        let (verb, rest) = arguments.split_at(1);
+        let arguments = [verb, &options, rest].concat();
         let output = site.command(&arguments).output().unwrap();
         (output.status.code(), site.report(&output))
     };

@@ -24,7 +24,7 @@ use crate::fleet::kubernetes::retry::retrying;
 use crate::ui::error::{CommandError, CommandResult};
 
 /// Objects in one answer.
-const PAGE: u32 = 500;
+const PAGE: u32 = 250;
 /// Release Secrets in one answer: each may be large.
 const RELEASE_PAGE: u32 = 100;
 /// A list that changes faster than it can be read is given up after so many attempts.
@@ -191,8 +191,20 @@ fn unique<T>(items: &mut Vec<T>, uid: impl Fn(&T) -> String) {
 
 /// What a list has of no use to a look.
 pub(super) fn without_ballast(mut pod: Pod) -> Pod {
-    pod.metadata.managed_fields = None;
-    pod.metadata.annotations = None;
+    let metadata = &mut pod.metadata;
+    metadata.managed_fields = None;
+    metadata.annotations = None;
+    let status = &mut pod.status;
+    let containers = status
+        .container_statuses
+        .iter_mut()
+        .chain(status.init_container_statuses.iter_mut())
+        .flatten();
+    for container in containers {
+        container.volume_mounts = None;
+        container.resources = None;
+        container.allocated_resources = None;
+    }
     pod
 }
 
