@@ -52,7 +52,12 @@ fn push(url: &str, site: &Site, instance: &str, lines: &[(Duration, &str)]) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let values: Vec<[String; 2]> = lines
         .iter()
-        .map(|(ago, line)| [(now - *ago).as_nanos().to_string(), (*line).to_owned()])
+        .map(|(ago, line)| {
+            [
+                now.checked_sub(*ago).unwrap().as_nanos().to_string(),
+                (*line).to_owned(),
+            ]
+        })
         .collect();
     let body = serde_json::json!({"streams": [{
         "stream": {"namespace": site.name(), "pod": format!("{instance}-0"), "container": instance},
