@@ -18,6 +18,7 @@ pub mod fleet;
 pub mod image;
 pub mod project;
 pub mod registry;
+pub mod release;
 pub mod services;
 pub mod settings;
 pub mod source;

@@ -40,6 +40,9 @@ pub struct ProjectFile {
     /// The log store of the site.
     #[serde(default)]
     pub logs: LogsTable,
+    /// Releases.
+    #[serde(default)]
+    pub release: ReleaseTable,
     /// Beamlines by name.
     #[serde(default)]
     pub beamline: BTreeMap<String, BeamlineTable>,
@@ -134,6 +137,14 @@ pub struct LogsTable {
     pub password_file: Option<PathBuf>,
     /// Address of a page with the logs of an instance, with the same names in braces.
     pub page: Option<String>,
+}
+
+/// `[release]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ReleaseTable {
+    /// Where charts are pushed to, as `oci://HOST/PATH`.
+    pub charts: Option<String>,
 }
 
 /// `[beamline.NAME]`

@@ -22,6 +22,8 @@ pub struct Settings {
     pub registry: RegistrySettings,
     /// Which container engine was asked for; `None` looks at the usual sockets.
     pub engine: Option<String>,
+    /// Where released charts are pushed to, as `oci://HOST/PATH`.
+    pub release_charts: Option<String>,
     /// Beamlines by name.
     pub beamlines: BTreeMap<String, Beamline>,
     /// The `EPICS_CA_*` variables for our own searches, from the environment and `ioc.toml`.
@@ -282,6 +284,7 @@ impl Layers<'_> {
                 .unwrap_or_else(|| "latest".to_owned()),
         };
         let channel_access = self.channel_access();
+        let release_charts = self.either(|file| file.release.charts.clone());
         let user = self.user();
         let kubernetes = self.kubernetes();
         let logs = self.logs();
@@ -310,6 +313,7 @@ impl Layers<'_> {
             fetch,
             registry,
             engine,
+            release_charts,
             beamlines,
             channel_access,
             cache,

@@ -19,6 +19,7 @@ pub mod logs;
 pub mod new;
 pub mod node;
 pub mod ps;
+pub mod release;
 pub mod render;
 pub mod shell;
 pub mod status;
@@ -79,6 +80,8 @@ pub enum Verb {
     Diff(render::DiffArgs),
     /// List the git tags at which an instance changed
     Versions(versions::VersionsArgs),
+    /// Release a git tag: build, check and push images and charts, write notes
+    Release(release::ReleaseArgs),
     /// Deploy instances and wait until they answer
     Deploy(deploy::DeployArgs),
     /// Go back to an earlier revision of an instance

@@ -1,13 +1,35 @@
 //! `ioc new beamline|instance|generic-ioc`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// Arguments of `ioc new`.
 #[derive(Debug, Args)]
+#[command(arg_required_else_help = true, args_conflicts_with_subcommands = true)]
+#[command(after_help = "\
+Examples:
+  ioc new beamline t02
+  ioc new --ci github             a pipeline that checks each push and releases each tag")]
 pub struct NewArgs {
     /// What to write.
     #[command(subcommand)]
-    pub what: NewWhat,
+    pub what: Option<NewWhat>,
+
+    /// Write the pipeline file of a forge
+    #[arg(long, value_enum)]
+    pub ci: Option<Ci>,
+
+    /// Show what would be written and write nothing
+    #[arg(long, requires = "ci")]
+    pub dry_run: bool,
+}
+
+/// Forges that run pipelines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Ci {
+    /// GitHub, and forges that run its workflows
+    Github,
+    /// GitLab
+    Gitlab,
 }
 
 /// What `ioc new` can write.

@@ -304,6 +304,9 @@ fn failed(survey: &Survey<'_>, stopped: Stopped, printer: &Printer) -> CommandEr
 /// One row of the result.
 #[derive(Debug, Serialize)]
 struct Row {
+    /// Label of the image that says what it is made of.
+    #[serde(skip)]
+    key: String,
     image: String,
     target: Target,
     reference: String,
@@ -320,6 +323,15 @@ struct Row {
     /// Digest in the registry, after `--push`.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
+}
+
+/// An image of the project in the engine.
+#[derive(Debug, Clone)]
+pub(crate) struct BuiltImage {
+    /// Its name.
+    pub(crate) reference: String,
+    /// What it is made of: the label [`crate::image::prepare::KEY_LABEL`].
+    pub(crate) key: String,
 }
 
 /// What a build did, or would do.
@@ -347,6 +359,7 @@ impl Report {
                 let built = built.iter().find(|built| built.index == index);
                 let present = survey.present.get(index).and_then(Option::as_ref);
                 Row {
+                    key: prepared.key(),
                     image: prepared.image.clone(),
                     target: prepared.target,
                     reference: prepared.reference.clone(),
@@ -417,6 +430,16 @@ impl Report {
             "not pushed: {}; all are built, and the same command goes on",
             names(left)
         ))
+    }
+
+    /// The images, the one below first.
+    pub(crate) fn into_images(self) -> Vec<BuiltImage> {
+        let rows = self.rows.into_iter();
+        rows.map(|row| BuiltImage {
+            reference: row.reference,
+            key: row.key,
+        })
+        .collect()
     }
 
     fn report(&self, printer: &Printer) -> CommandResult<Outcome> {

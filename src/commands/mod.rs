@@ -24,10 +24,12 @@ mod kubernetes;
 pub mod logs;
 pub mod move_instance;
 pub mod new_beamline;
+mod new_ci;
 pub mod new_generic_ioc;
 pub mod new_instance;
 pub mod node;
 pub mod ps;
+pub mod release;
 pub mod render;
 pub mod restart;
 pub mod rollback;
@@ -142,10 +144,17 @@ fn spawn_signal_listener(cancel: CancellationToken) {
 
 async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
     match verb {
-        Verb::New(args) => match args.what {
-            NewWhat::Beamline(args) => new_beamline::new_beamline(&args, context),
-            NewWhat::Instance(args) => new_instance::new_instance(&args, context),
-            NewWhat::GenericIoc(args) => new_generic_ioc::new_generic_ioc(&args, context),
+        Verb::New(args) => match (args.what, args.ci) {
+            (Some(NewWhat::Beamline(args)), _) => new_beamline::new_beamline(&args, context),
+            (Some(NewWhat::Instance(args)), _) => new_instance::new_instance(&args, context),
+            (Some(NewWhat::GenericIoc(args)), _) => {
+                new_generic_ioc::new_generic_ioc(&args, context)
+            }
+            (None, Some(ci)) => new_ci::new_ci(ci, args.dry_run, context),
+            (None, None) => Err(
+                CommandError::new(ErrorKind::Usage, "nothing says what to write")
+                    .hint("`ioc new --help` lists what there is"),
+            ),
         },
         Verb::Build(args) => build::build(&args, context).await,
         Verb::Image(args) => match args.verb {
@@ -162,6 +171,7 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
         Verb::Render(args) => render::render(&args, context).await,
         Verb::Diff(args) => diff::diff(&args, context).await,
         Verb::Versions(args) => versions::versions(&args, context).await,
+        Verb::Release(args) => Box::pin(release::release(&args, context)).await,
         Verb::Deploy(args) => Box::pin(deploy::deploy(&args, context)).await,
         Verb::Rollback(args) => Box::pin(rollback::rollback(&args, context)).await,
         Verb::History(args) => history::history(&args, context).await,

@@ -1,8 +1,11 @@
 //! Images: pushed by the engine that has them, with the logins that `ioc` found.
 
+use std::collections::BTreeMap;
+
 use bollard::auth::DockerCredentials;
 use bollard::query_parameters::PushImageOptionsBuilder;
 use futures_util::StreamExt;
+use oci_client::manifest::OciImageManifest;
 
 use super::credentials::Secret;
 use super::error::RegistryError;
@@ -78,6 +81,39 @@ pub async fn push(
         was_there: before.as_ref() == Some(&digest),
         digest,
     })
+}
+
+/// The labels of an image in a registry, without its layers.
+///
+/// # Errors
+///
+/// It is not there, is no single image, or the registry cannot be asked or refuses.
+pub async fn labels(
+    registry: &Registry,
+    reference: &Reference,
+) -> Result<BTreeMap<String, String>, RegistryError> {
+    const LARGEST_CONFIGURATION: usize = 8 << 20;
+    let received = registry.manifest(reference).await?;
+    let no_image = |why: &str| RegistryError::Content {
+        what: format!("`{reference}` is no image"),
+        why: why.to_owned(),
+    };
+    let manifest: OciImageManifest = serde_json::from_slice(&received.bytes)
+        .map_err(|_| no_image("its manifest is that of an image index, or malformed"))?;
+    let configuration = registry
+        .pull_blob(
+            reference,
+            &manifest.config,
+            LARGEST_CONFIGURATION,
+            "configuration of the image",
+        )
+        .await?;
+    let configuration: serde_json::Value = serde_json::from_slice(&configuration)
+        .map_err(|_| no_image("its configuration is malformed"))?;
+    let labels = configuration.pointer("/config/Labels");
+    Ok(labels
+        .and_then(|labels| serde_json::from_value(labels.clone()).ok())
+        .unwrap_or_default())
 }
 
 /// The reference of an image that can be pushed.

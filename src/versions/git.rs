@@ -80,6 +80,46 @@ impl Location {
         })
     }
 
+    /// Whether history is left out, and so may be tags.
+    pub fn is_shallow(&self) -> bool {
+        self.is_shallow
+    }
+
+    /// Whether both are folders of one git repository.
+    pub fn is_same_repository(&self, other: &Self) -> bool {
+        self.git == other.git
+    }
+
+    /// Files below a folder that differ from the commit or are not part of it, as git names them.
+    ///
+    /// # Errors
+    ///
+    /// Git fails.
+    pub fn uncommitted(&self, folder: &Path) -> Result<Vec<String>, VersionsError> {
+        let mut command = plain();
+        command.arg("-C").arg(folder).args([
+            "status",
+            "--porcelain",
+            "--untracked-files=all",
+            "--ignore-submodules",
+            "--",
+            ".",
+        ]);
+        let output = run(command)?;
+        if !output.status.success() {
+            return Err(VersionsError::Git {
+                what: format!("compare `{}` with its commit", folder.display()),
+                output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            });
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(text
+            .lines()
+            .filter_map(|line| line.get(3..))
+            .map(str::to_owned)
+            .collect())
+    }
+
     /// A bare repository of the cache, and the URL that it was fetched from.
     pub(super) fn of_cache(git: PathBuf, url: &str, is_shallow: bool) -> Self {
         Self {

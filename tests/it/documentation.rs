@@ -26,6 +26,7 @@ fn every_key_of_the_project_file_is_documented() {
         "engine",
         "registry",
         "channel-access",
+        "release",
         "beamline.x",
         "mirror",
     ];

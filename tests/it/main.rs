@@ -29,6 +29,7 @@ mod new;
 mod podman;
 mod recipes;
 mod registry;
+mod release;
 mod render;
 mod site;
 mod sources;

@@ -9,7 +9,7 @@ use crate::cli::global::OutputFormat;
 use crate::commands::acting::{Done, Steps, ask, emit, names, options};
 use crate::commands::deploy::failed;
 use crate::commands::desired::desired;
-use crate::commands::{Context, Outcome, target};
+use crate::commands::{Context, Outcome, target, versioned};
 use crate::fleet::deploy::Options;
 use crate::fleet::kubernetes::placement::moved;
 use crate::fleet::kubernetes::plan::{Allowed, Plan};
@@ -18,8 +18,8 @@ use crate::fleet::plan::Change;
 use crate::services::{Selection, ValueOverrides};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
-/// How many instances are planned, and deployed, at a time.
-const AT_A_TIME: usize = 4;
+/// How many instances are planned at a time, and acted on where no option says how many.
+pub(super) const AT_A_TIME: usize = 4;
 
 /// A plan as it is printed for programs.
 #[derive(Debug, Serialize)]
@@ -75,6 +75,11 @@ pub(crate) async fn deploy(
             let plan = acting::plan(
                 &mut release,
                 |release| {
+                    versioned::warn_of_a_moved_tag(
+                        &selection.instance,
+                        &release.history(),
+                        context,
+                    );
                     let desired = desired(
                         &selection,
                         overrides,
@@ -123,12 +128,14 @@ pub(crate) async fn deploy(
         ask(&args.act, printer, &format!("Deploy {}", names(busy)))?;
     }
     let options = options(&args.act, args.atomic, args.message.clone());
-    carry_all_out(planned, &options, "deployed", context).await
+    let limit = usize::from(args.parallel);
+    carry_all_out(planned, limit, &options, "deployed", context).await
 }
 
-/// Carries plans out, several at a time, and reports each.
+/// Carries plans out, at most `limit` at a time, and reports each.
 pub(super) async fn carry_all_out(
     planned: Vec<(ClusterRelease, Plan)>,
+    limit: usize,
     options: &Options,
     what: &'static str,
     context: &Context,
@@ -142,7 +149,7 @@ pub(super) async fn carry_all_out(
                 Box::pin(one(release, plan, options, what, context)).await,
             )
         })
-        .buffered(AT_A_TIME)
+        .buffered(limit.max(1))
         .collect()
         .await;
     let mut done = Vec::new();

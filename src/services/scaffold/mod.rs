@@ -1,6 +1,7 @@
 //! What `ioc new beamline` and `ioc new instance` write. Pure: names in, files out; [`mod@write`] puts them on
 //! disk.
 
+pub mod ci;
 pub mod write;
 
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ mod deploying;
 mod listing;
 mod on_the_engine;
 mod peer;
-mod repository;
+pub(crate) mod repository;
 
 use repository::GitRepository;
 

@@ -1,0 +1,606 @@
+//! `ioc release`: what a pipeline runs on a tag. Everything is verified before anything is pushed, and what is in the registry
+//! already is left alone, so that the same command goes on where it was.
+
+mod pushing;
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::check;
+use crate::cli::build::{BuildArgs, TargetChoice};
+use crate::cli::global::OutputFormat;
+use crate::cli::release::ReleaseArgs;
+use crate::commands::build::{self, BuiltImage};
+use crate::commands::{Context, Outcome};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::engine::Engine;
+use crate::fleet::manifest;
+use crate::fleet::plan::{self, show};
+use crate::image::engine::ImageEngine;
+use crate::image::{lock, survey};
+use crate::registry::{self, Reference, RegistryError};
+use crate::release::notes::{InstanceNotes, Notes};
+use crate::release::{ReleasedChart, chart, verify};
+use crate::services::{Repository, ServicesError};
+use crate::settings::{Beamline, Settings};
+use crate::source::{FetchContext, FetchProgress};
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+use crate::ui::table::Table;
+use crate::versions::name::TagName;
+use crate::versions::{self, Fate, Location, TaggedCommit};
+
+/// What is released of one image or chart.
+#[derive(Debug, Serialize)]
+struct Item {
+    /// `image` or `chart`.
+    kind: &'static str,
+    reference: String,
+    /// `pushed`, `there` (the registry has exactly this) or, in a dry run, `to push`.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+}
+
+/// What was released.
+#[derive(Debug, Serialize)]
+struct Released {
+    tag: String,
+    commit: String,
+    chart_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<String>,
+    dry_run: bool,
+    items: Vec<Item>,
+    /// Markdown.
+    notes: String,
+}
+
+/// A beamline at the tag, and at the release before.
+struct Subject {
+    beamline: Beamline,
+    location: Location,
+    now: Repository,
+    before: Option<Repository>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// What does not fit together, before anything is pushed; afterwards what was pushed and what was not.
+pub(crate) async fn release(args: &ReleaseArgs, context: &Context) -> CommandResult<Outcome> {
+    let work = Work::begin(args, context).await?;
+    let charts = work.packaged()?;
+    work.versions_match()?;
+    let charts_folder = work.charts_folder()?;
+    let images = work.images().await?;
+    work.image_references_match(&charts, &images).await?;
+    work.checked(&images).await?;
+    let mut planned = Vec::new();
+    for image in &images {
+        planned.push(work.compare_image(image).await?);
+    }
+    for chart in &charts {
+        planned.push(work.compare_chart(chart, charts_folder.as_ref()).await?);
+    }
+    let items = if args.dry_run {
+        planned
+    } else {
+        work.push(planned, &images, &charts, charts_folder.as_ref())
+            .await?
+    };
+    let notes = work.notes(&charts, &items)?;
+    if let Some(file) = args.notes.as_ref().filter(|_| !args.dry_run) {
+        crate::services::scaffold::write::replace(file, &notes).map_err(|error| {
+            CommandError::system(
+                error,
+                format!(
+                    "everything is released, but `{}` is not written",
+                    file.display()
+                ),
+            )
+        })?;
+    }
+    let released = Released {
+        tag: work.tag.tag.clone(),
+        commit: work.tag.commit.clone(),
+        chart_version: work.chart_version.clone(),
+        before: work.before.as_ref().map(|before| before.tag.clone()),
+        dry_run: args.dry_run,
+        items,
+        notes,
+    };
+    context.printer.emit_text(&released, |released| {
+        let mut table = Table::new(["WHAT", "REFERENCE", "STATE", "DIGEST"]);
+        for item in &released.items {
+            let digest = item.digest.as_deref().unwrap_or("-");
+            table.row(
+                [
+                    item.kind,
+                    &item.reference,
+                    item.state,
+                    digest.get(..19).unwrap_or(digest),
+                ]
+                .map(str::to_owned),
+            );
+        }
+        let notes = if args.notes.is_some() {
+            ""
+        } else {
+            &released.notes
+        };
+        format!("{}\n{notes}", table.render())
+    })?;
+    if args.dry_run && context.printer.format() == OutputFormat::Table {
+        context
+            .printer
+            .info("nothing was built or pushed (--dry-run)");
+    }
+    Ok(Outcome::Success)
+}
+
+/// What is known about a release before it begins.
+struct Work<'a> {
+    args: &'a ReleaseArgs,
+    context: &'a Context,
+    settings: Settings,
+    tag: TaggedCommit,
+    chart_version: String,
+    before: Option<TaggedCommit>,
+    subjects: Vec<Subject>,
+}
+
+impl<'a> Work<'a> {
+    async fn begin(args: &'a ReleaseArgs, context: &'a Context) -> CommandResult<Self> {
+        let mut settings = context.settings.clone();
+        let root = match &settings.project {
+            Some(project) => project.clone(),
+            None => std::env::current_dir()?,
+        };
+        let location = Location::of_folder(&root)?;
+        let (head, tags) = location.head()?;
+        let tag = args
+            .tag
+            .clone()
+            .or_else(|| tags.first().cloned())
+            .ok_or_else(|| {
+                CommandError::not_found("the commit that is checked out has no tag")
+                    .hint("`git tag 2026.11.1` makes one; or name a tag: `ioc release TAG`")
+            })?;
+        let tag = location.tagged(&tag)?;
+        if tag.commit != head {
+            return Err(CommandError::new(
+                ErrorKind::Conflict,
+                format!(
+                    "the tag `{}` is commit {}, and {} is checked out",
+                    tag.tag,
+                    tag.commit.get(..10).unwrap_or_default(),
+                    head.get(..10).unwrap_or_default()
+                ),
+            )
+            .hint(format!(
+                "images are built from what is checked out: `git checkout {}` first",
+                tag.tag
+            )));
+        }
+        let chart_version = TagName::new(&tag.tag).chart_version().map_err(|problem| {
+            CommandError::from_diagnostic(ErrorKind::Input, verify::not_a_chart_version(&problem))
+        })?;
+        if location.is_shallow() {
+            context.printer.warning(
+                "this clone leaves history out: the notes may miss the release before; fetch all of it, in pipelines with depth 0",
+            );
+        }
+        let before = location.release_before(&tag)?;
+        settings.images.tag.clone_from(&tag.tag);
+        let mut work = Self {
+            args,
+            context,
+            settings,
+            tag,
+            chart_version,
+            before,
+            subjects: Vec::new(),
+        };
+        for beamline in work.beamlines(&root)? {
+            work.add(beamline, &location).await?;
+        }
+        if work.subjects.is_empty() {
+            return Err(CommandError::not_found(format!(
+                "`{}` has no services repository to release",
+                root.display()
+            ))
+            .hint("a services repository has a folder `services` with one folder per instance"));
+        }
+        Ok(work)
+    }
+
+    /// The beamlines of `ioc.toml`; without one, the folder itself is a services repository.
+    fn beamlines(&self, root: &std::path::Path) -> CommandResult<Vec<Beamline>> {
+        if let Some(name) = &self.args.beamline.beamline {
+            return Ok(vec![self.settings.beamline(name)?.clone()]);
+        }
+        let of_project: Vec<Beamline> = self.settings.beamlines.values().cloned().collect();
+        if !of_project.is_empty() {
+            return Ok(of_project);
+        }
+        let name = root
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .to_lowercase();
+        Ok(vec![Beamline {
+            repository: root.to_path_buf(),
+            remote: None,
+            version: None,
+            backend: crate::project::Backend::default(),
+            context: None,
+            namespace: name.clone(),
+            name,
+        }])
+    }
+
+    async fn add(&mut self, beamline: Beamline, project: &Location) -> CommandResult<()> {
+        let folder = crate::services::lookup::shown(&beamline.repository);
+        if beamline.remote.is_some() {
+            self.left_out(&beamline, "its services repository is on a server");
+            return Ok(());
+        }
+        let location = Location::of_folder(&folder)?;
+        if !location.is_same_repository(project) {
+            self.left_out(&beamline, "it is in another git repository");
+            return Ok(());
+        }
+        let fetch = self.fetching("reading the tag");
+        let repository = versions::Repository::Folder(folder);
+        let at = |checkout: versions::Checkout| -> CommandResult<Repository> {
+            Ok(Repository::open(&checkout.folder)?.at(checkout.version))
+        };
+        let now = at(repository.checkout(&self.tag.tag, &fetch).await?)?;
+        let before = match &self.before {
+            // the beamline may be younger than the release before
+            Some(before) => match repository.checkout(&before.tag, &fetch).await {
+                Ok(checkout) => at(checkout).ok(),
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            },
+            None => None,
+        };
+        self.subjects.push(Subject {
+            beamline,
+            location,
+            now,
+            before,
+        });
+        Ok(())
+    }
+
+    fn left_out(&self, beamline: &Beamline, why: &str) {
+        self.context.printer.info(format!(
+            "beamline `{}` is not part of this release: {why}",
+            beamline.name
+        ));
+    }
+
+    fn fetching(&self, what: &str) -> FetchContext {
+        let task = self.context.printer.progress().task(what);
+        FetchContext::new(&self.settings, self.context.cancel.clone()).with_progress(
+            move |progress| {
+                if let FetchProgress::Step(step) = progress {
+                    task.message(step);
+                }
+            },
+        )
+    }
+
+    /// All charts, or the mistakes of all of them.
+    fn packaged(&self) -> CommandResult<Vec<ReleasedChart>> {
+        let _task = self.context.printer.progress().task("packaging charts");
+        let (mut charts, mut findings) = (Vec::new(), Vec::new());
+        for subject in &self.subjects {
+            for instance in subject.now.instances() {
+                match chart(
+                    instance,
+                    &subject.beamline.namespace,
+                    &self.chart_version,
+                    &self.tag.tag,
+                ) {
+                    Ok(chart) => charts.push(chart),
+                    Err(error) => {
+                        let mut found = error.into_diagnostics();
+                        instance.as_the_user_knows(&mut found);
+                        findings.extend(
+                            found
+                                .into_iter()
+                                .filter(|finding| !findings.contains(finding))
+                                .collect::<Vec<_>>(),
+                        );
+                    }
+                }
+            }
+        }
+        if findings.is_empty() {
+            return Ok(charts);
+        }
+        Err(ServicesError::Findings(findings).into())
+    }
+
+    fn versions_match(&self) -> CommandResult<()> {
+        let mut findings = Vec::new();
+        for subject in &self.subjects {
+            let before = subject.before.as_ref().zip(self.before.as_ref());
+            let mut found = verify::chart_versions(
+                subject.now.instances(),
+                before.map(|(repository, tag)| (repository, tag.tag.as_str())),
+                &self.tag.tag,
+                &self.chart_version,
+            );
+            subject.now.as_the_user_knows(&mut found);
+            findings.extend(found);
+        }
+        refuse(findings, "versions of charts are not those of the tag")
+    }
+
+    fn charts_folder(&self) -> CommandResult<Option<Reference>> {
+        let named = self
+            .args
+            .charts
+            .clone()
+            .or_else(|| self.settings.release_charts.clone());
+        let Some(named) = named else {
+            if self.args.dry_run {
+                self.context
+                    .printer
+                    .info("charts are not compared with a registry: neither `--charts` nor `[release]` in `ioc.toml` names one");
+                return Ok(None);
+            }
+            return Err(CommandError::new(ErrorKind::Usage, "nothing says where charts are pushed to")
+                .hint("`--charts oci://HOST/PATH`, or `[release]` with `charts = \"oci://HOST/PATH\"` in `ioc.toml`"));
+        };
+        let Some(path) = named.strip_prefix("oci://") else {
+            return Err(CommandError::new(
+                ErrorKind::Usage,
+                format!("`{named}` is not a place in a registry"),
+            )
+            .hint("write it as `oci://HOST/PATH`"));
+        };
+        let folder = Reference::parse(path.trim_end_matches('/')).map_err(RegistryError::from)?;
+        Ok(Some(folder))
+    }
+
+    /// Builds the images of the project, the one below first; none without definitions.
+    async fn images(&self) -> CommandResult<Vec<BuiltImage>> {
+        let folder = &self.settings.images.folder;
+        if self.args.no_images || !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let catalog = survey::load_catalog(&self.settings)?;
+        let wanted: Vec<&str> = catalog.image_names().collect();
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let place = Location::of_folder(folder)?;
+        let changed = place.uncommitted(folder)?;
+        if let (Some(first), false) = (changed.first(), self.args.dry_run) {
+            return Err(CommandError::new(
+                ErrorKind::Conflict,
+                format!("`{first}` is not what the tag `{}` has", self.tag.tag),
+            )
+            .hint(
+                "commit and tag again, or put the changes away: `git stash --include-untracked`",
+            ));
+        }
+        let context = Context {
+            settings: self.settings.clone(),
+            ..self.context.clone()
+        };
+        let arguments = BuildArgs {
+            images: Vec::new(),
+            all: true,
+            target: TargetChoice::All,
+            shell: None,
+            dry_run: self.args.dry_run,
+            no_cache: false,
+            locked: folder.join(lock::FILE_NAME).is_file(),
+            update: false,
+            push: false,
+            jobs: None,
+        };
+        let engine = ImageEngine::new(Engine::connect(&self.settings).await?).await?;
+        let report = build::build_images(
+            &catalog,
+            &wanted,
+            &arguments,
+            arguments.target,
+            &engine,
+            &context,
+        )
+        .await?;
+        let images = report.into_images();
+        if !self.args.dry_run {
+            // `localhost/…` cannot be pushed: that is said before anything else is done
+            for image in &images {
+                registry::image::pushable(&image.reference)?;
+            }
+        }
+        Ok(images)
+    }
+
+    /// Images of this project must have the tag, or be in the registry from an earlier release.
+    async fn image_references_match(
+        &self,
+        charts: &[ReleasedChart],
+        images: &[BuiltImage],
+    ) -> CommandResult<()> {
+        let ours: BTreeSet<&str> = images
+            .iter()
+            .map(|image| verify::split_reference(&image.reference).0)
+            .collect();
+        let registry = self.image_registry();
+        let mut findings = Vec::new();
+        for chart in charts {
+            let documents = verify::documents(&chart.rendered.rendered.manifests)
+                .map_err(|finding| CommandError::from_diagnostic(ErrorKind::Input, *finding))?;
+            for reference in verify::images(&documents) {
+                let (name, tag) = verify::split_reference(&reference);
+                let Some(tag) = tag.filter(|tag| ours.contains(name) && *tag != self.tag.tag)
+                else {
+                    continue;
+                };
+                let is_released = tag != "latest"
+                    && match registry::image::pushable(&reference) {
+                        Ok(parsed) => registry.digest(&parsed).await?.is_some(),
+                        Err(_stays_on_this_machine) => false,
+                    };
+                if !is_released {
+                    let values = chart.rendered.instance().folder().join("values.yaml");
+                    let mut finding = [Diagnostic::error(format!(
+                        "`{}` runs `{reference}`, which neither has the tag {} nor was released before",
+                        chart.instance, self.tag.tag
+                    ))
+                    .in_file(&values)
+                    .hint(format!("write `{name}:{}`, commit and tag again", self.tag.tag))];
+                    chart.rendered.instance().as_the_user_knows(&mut finding);
+                    findings.extend(finding);
+                }
+            }
+        }
+        refuse(findings, "images of instances are not those of the tag")
+    }
+
+    /// Every instance against its image, as `ioc check` does.
+    async fn checked(&self, images: &[BuiltImage]) -> CommandResult<()> {
+        let engine = Engine::connect(&self.settings).await;
+        let engine = match (engine, images.is_empty()) {
+            (Ok(engine), _) => Some(engine),
+            (Err(error), false) => return Err(error),
+            (Err(error), true) => {
+                self.context.printer.warning(format!(
+                    "instances are not checked against their images: {error}"
+                ));
+                None
+            }
+        };
+        let mut findings = Vec::new();
+        for subject in &self.subjects {
+            let name = &subject.beamline.name;
+            let _task = self
+                .context
+                .printer
+                .progress()
+                .task(&format!("checking {name}"));
+            let mut settings = self.settings.clone();
+            if let Some(own) = settings.beamlines.get_mut(name) {
+                own.repository = subject.now.root().to_path_buf();
+            }
+            let question = check::Question {
+                repository: &subject.now,
+                only: &BTreeSet::new(),
+                namespace: &subject.beamline.namespace,
+                backend: subject.beamline.backend,
+                engine: engine.as_ref(),
+                settings: &settings,
+            };
+            let mut report = check::check(&question).await?;
+            subject.now.as_the_user_knows(&mut report.findings);
+            for line in &report.not_checked {
+                self.context.printer.info(format!("not checked: {line}"));
+            }
+            findings.extend(report.findings);
+        }
+        let (errors, others): (Vec<Diagnostic>, Vec<Diagnostic>) = findings
+            .into_iter()
+            .partition(|finding| finding.severity == Severity::Error);
+        for finding in &others {
+            self.context.printer.diagnostic(finding);
+        }
+        // in a dry run the images of the tag are not there yet
+        if self.args.dry_run && !images.is_empty() {
+            for finding in &errors {
+                self.context.printer.diagnostic(finding);
+            }
+            return Ok(());
+        }
+        refuse(errors, "instances have mistakes")
+    }
+
+    fn notes(&self, charts: &[ReleasedChart], items: &[Item]) -> CommandResult<String> {
+        let mut notes = Notes {
+            tag: self.tag.tag.clone(),
+            commit: self.tag.commit.clone(),
+            before: self.before.as_ref().map(|before| before.tag.clone()),
+            instances: Vec::new(),
+            unchanged: charts.len(),
+            images: items
+                .iter()
+                .filter(|item| item.kind == "image")
+                .map(|item| match &item.digest {
+                    Some(digest) => format!("{} {digest}", item.reference),
+                    None => item.reference.clone(),
+                })
+                .collect(),
+        };
+        for subject in &self.subjects {
+            let before = self.before.as_ref().map(|before| before.tag.as_str());
+            for (name, change) in versions::between(&subject.location, before, &self.tag.tag)? {
+                let now = charts.iter().find(|chart| chart.instance == name);
+                if change.fate != Fate::Removed {
+                    notes.unchanged = notes.unchanged.saturating_sub(1);
+                }
+                let old = subject.before.as_ref().and_then(|before| {
+                    let instance = before.instance(&name).ok()?;
+                    // what the release before made of it may be broken, and is no concern of this one
+                    chart(
+                        instance,
+                        &subject.beamline.namespace,
+                        &self.chart_version,
+                        &self.tag.tag,
+                    )
+                    .ok()
+                });
+                notes.instances.push(InstanceNotes {
+                    images_before: images_of(old.as_ref()),
+                    images: images_of(now),
+                    manifests: match (&old, now) {
+                        (Some(old), Some(now)) => difference(old, now)?,
+                        _ => String::new(),
+                    },
+                    instance: name,
+                    change,
+                });
+            }
+        }
+        Ok(notes.to_markdown())
+    }
+}
+
+fn images_of(chart: Option<&ReleasedChart>) -> BTreeSet<String> {
+    let manifests = chart.map(|chart| chart.rendered.rendered.manifests.as_slice());
+    let documents = verify::documents(manifests.unwrap_or_default());
+    documents
+        .map(|documents| verify::images(&documents))
+        .unwrap_or_default()
+}
+
+/// What is deployed differently, without colours.
+fn difference(old: &ReleasedChart, now: &ReleasedChart) -> CommandResult<String> {
+    let read = |chart: &ReleasedChart| {
+        let text = chart.rendered.rendered.to_template_output();
+        manifest::parse(&text)
+            .map_err(|finding| CommandError::from_diagnostic(ErrorKind::Input, *finding))
+    };
+    let text = show::changes(&plan::changes(&read(old)?, &read(now)?));
+    Ok(anstream::adapter::strip_str(&text).to_string())
+}
+
+fn refuse(findings: Vec<Diagnostic>, message: &str) -> CommandResult<()> {
+    match findings.len() {
+        0 => Ok(()),
+        _ => Err(CommandError::from_diagnostics(
+            ErrorKind::Input,
+            format!("{message}: nothing was pushed"),
+            findings,
+        )),
+    }
+}
