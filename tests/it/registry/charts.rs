@@ -1,5 +1,6 @@
 //! Charts between `ioc`, real helm and a real registry, in both directions.
 
+use base64::Engine as _;
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -245,7 +246,6 @@ fn logins_of_helm_are_used_and_wrong_ones_are_named() {
         .succeed(&["chart", "show", "values", &format!("{remote}/app:1.0.0")]);
 
     // the same host, and a password that is wrong
-    use base64::Engine as _;
     let pair = base64::engine::general_purpose::STANDARD.encode(format!("{}:guessed", bed.user));
     let config = bed
         .context
