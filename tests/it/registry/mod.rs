@@ -6,6 +6,7 @@ mod dependencies;
 mod faults;
 mod images;
 mod lint;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
