@@ -35,6 +35,9 @@ pub struct Holder {
     pub processes: String,
     /// What it does: `deploys`.
     pub doing: String,
+    /// When it began.
+    #[serde(default)]
+    pub since: Timestamp,
     /// Counts up while it lives.
     pub renewed: Timestamp,
 }
@@ -64,6 +67,7 @@ impl Holder {
     /// This process.
     pub fn this(user: &str, doing: &str) -> Self {
         let pid = rustix::process::getpid().as_raw_nonzero().get();
+        let now = Timestamp::now();
         Self {
             user: user.to_owned(),
             host: crate::fleet::session::node_name(),
@@ -71,13 +75,19 @@ impl Holder {
             begun: process_begun(pid).unwrap_or_default(),
             processes: visible_processes(),
             doing: doing.to_owned(),
-            renewed: Timestamp::now(),
+            since: now,
+            renewed: now,
         }
     }
 
     /// Whether it is the same command, renewals aside.
     pub fn is_same(&self, other: &Self) -> bool {
         (&self.host, self.pid, self.begun) == (&other.host, other.pid, other.begun)
+    }
+
+    /// Whether it has shown that it lives since it began; one that may not patch Secrets never does.
+    pub fn has_renewed(&self) -> bool {
+        self.renewed != self.since
     }
 
     /// The annotation's text.

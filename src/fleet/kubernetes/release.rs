@@ -167,6 +167,10 @@ impl ClusterRelease {
         let who = if let Some(holder) = newest.holder.clone() {
             match holder.life() {
                 Life::Alive => return Err(self.busy(&holder.to_string(), &holder.doing)),
+                // a silence means something only of one that speaks
+                Life::Elsewhere if !holder.has_renewed() => {
+                    self.others_have_ended(newest, at_once)?;
+                }
                 Life::Elsewhere if !at_once => {
                     progress.step(&format!(
                         "looking whether {holder} still works on {}",
