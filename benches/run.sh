@@ -210,6 +210,7 @@ fleet_deploy() {
         row "ioc deploy" fails "$(median "${theirs[@]}") ms" - ">= 1 x"
     fi
     cd "$root"
+}
 
 # A services repository with 100 instances and 500 tags: each tag changes one to three instances, every fiftieth the values
 # of all, every hundredth the templates that all link to.
