@@ -147,7 +147,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"; }
 fleet() {
     local count=${FLEET:-2000} theirs ours=- memory=- answer=0
     touch "$work/cluster"
-    "$bed/kubernetes.sh" --name bench up
+    NODE_GRACE_PERIOD=24h "$bed/kubernetes.sh" --name bench up
     "$bed/kwok.sh" --name bench up
     "$bed/kwok.sh" --name bench fill "$count"
     eval "$("$bed/helm.sh" env)"

@@ -9,6 +9,7 @@
 #
 # kwok v0.8.0 is built from Go modules (minutes; kept in .cache/testbed/kwok). The release Secrets are what real
 # `helm install` makes of a services repository's chart: 15 kB each.
+# The node reports once: its cluster is to be started with NODE_GRACE_PERIOD=24h.
 # Options for another cluster: `--name NAME`, as in kubernetes.sh. Messages go to stderr, data to stdout.
 
 set -euo pipefail
@@ -61,7 +62,7 @@ build() {
     exec 8>&-
 }
 
-# The stages keep the node alive, make a pod of it run as soon as it is scheduled, and go as soon as it is deleted.
+# The stages make a pod of the node run as soon as it is scheduled, and go as soon as it is deleted.
 up() {
     build
     use_cluster
@@ -86,21 +87,6 @@ spec:
       capacity: {cpu: "10000", memory: 10Ti, pods: "100000"}
       nodeInfo: {kubeletVersion: kwok, operatingSystem: linux, architecture: amd64, bootID: "", containerRuntimeVersion: "", kernelVersion: "", kubeProxyVersion: "", machineID: "", osImage: "", systemUUID: ""}
       phase: Running
----
-apiVersion: kwok.x-k8s.io/v1alpha1
-kind: Stage
-metadata: {name: node-heartbeat}
-spec:
-  resourceRef: {apiGroup: v1, kind: Node}
-  selector:
-    matchExpressions:
-    - {key: '.status.conditions.[] | select( .type == "Ready" ) | .status', operator: In, values: ["True"]}
-  delay: {durationMilliseconds: 2000}
-  next:
-    statusTemplate: |
-      {{ $now := Now }}
-      conditions:
-      - {type: Ready, status: "True", reason: KubeletReady, message: simulated, lastHeartbeatTime: {{ $now | Quote }}, lastTransitionTime: {{ .metadata.creationTimestamp | Quote }}}
 ---
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: Stage

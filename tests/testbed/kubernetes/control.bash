@@ -27,7 +27,7 @@ start_control_plane() {
     fi
     ! $api_started || wait_until 60 'that the API server is ready' apiserver api /readyz
     # Failed nodes are noticed after 20 s instead of 50 s, and thousands of instances may be made in a minute: tests
-    # wait for both.
+    # wait for both. Simulated nodes do not report in such intervals: NODE_GRACE_PERIOD.
     mkdir -p "$state/volumes" /tmp/hostpath_pv
     # shellcheck disable=SC2016 # expanded by the inner shell
     is_running control controllers || launch control controllers unshare --mount --propagation slave sh -euc '
@@ -37,7 +37,7 @@ start_control_plane() {
         --kubeconfig="$pki/controllers.conf" --leader-elect=false --controllers='*,-nodeipam' --bind-address=127.0.0.1 \
         --use-service-account-credentials --service-account-private-key-file="$pki/accounts.key" --root-ca-file="$pki/ca.crt" \
         --cluster-signing-cert-file="$pki/ca.crt" --cluster-signing-key-file="$pki/ca.key" \
-        --enable-hostpath-provisioner --node-monitor-grace-period=20s \
+        --enable-hostpath-provisioner --node-monitor-grace-period="${NODE_GRACE_PERIOD:-20s}" \
         --kube-api-qps=400 --kube-api-burst=800 --concurrent-statefulset-syncs=10
     is_running control scheduler || launch control scheduler "$bin/kube-scheduler" \
         --kubeconfig="$pki/scheduler.conf" --leader-elect=false --bind-address=127.0.0.1 \
