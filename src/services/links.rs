@@ -118,7 +118,11 @@ impl Walk {
             let finding =
                 Diagnostic::error(format!("the symbolic link to `{shown}` leads nowhere"))
                     .in_file(path)
-                    .hint(self.relative_hint(&target));
+                    .hint(if path.file_name().is_some_and(|name| name == "charts") {
+                        "the charts that it depends on are not there: `ioc chart dependency build FOLDER` of the chart fetches them".to_owned()
+                    } else {
+                        self.relative_hint(&target)
+                    });
             self.findings.push(finding);
             return;
         };

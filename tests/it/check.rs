@@ -442,8 +442,17 @@ fn names_of_instances() {
     insta::assert_snapshot!(check(&context), @"
     exit code: 1
     ----- stdout -----
-    4 instances, 0 records: 5 errors, 1 warning
+    4 instances, 0 records: 5 errors, 4 warnings
     ----- stderr -----
+    warning: the chart of `t02-ea-ioc-01` makes no resources: nothing would run
+     --> beamlines/t02/services/T02-EA-IOC-01
+    hint: is `templates` missing, or has a value switched everything off?
+    warning: the chart of `t02_bad` makes no resources: nothing would run
+     --> beamlines/t02/services/t02_bad
+    hint: is `templates` missing, or has a value switched everything off?
+    warning: the chart of `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx` makes no resources: nothing would run
+     --> beamlines/t02/services/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+    hint: is `templates` missing, or has a value switched everything off?
     warning: the folder `T02-EA-IOC-01` becomes the release `t02-ea-ioc-01`
      --> beamlines/t02/services/T02-EA-IOC-01
     hint: names of releases are lower case: rename the folder
@@ -520,6 +529,7 @@ fn a_folder_that_is_no_services_repository_or_an_unknown_name() {
     ----- stderr -----
     error: there is no beamline `t03`
     hint: did you mean `t02`?
+    hint: an instance is checked by its name, or as `ioc check BEAMLINE INSTANCE`
     ");
     insta::assert_snapshot!(context.run(&["check", "t02", "t02-ae-ioc-01", "--no-engine"]), @"
     exit code: 4

@@ -21,6 +21,9 @@ use crate::fleet::logs::stream::{Window, lines};
 const CONSOLE_SAYS: &str = "ioc-console: the IOC ended with exit code ";
 /// How far apart the end of the process and what was written of it may be.
 const AROUND: SignedDuration = SignedDuration::from_secs(2);
+/// An event this near is the one: another end of the same container, such as that of a restart a moment before, is
+/// farther away.
+const CERTAIN: SignedDuration = SignedDuration::from_millis(200);
 /// Longest that the engine may take to look.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -74,8 +77,34 @@ fn ended_before(facts: &Facts) -> Option<Timestamp> {
         .flatten()
 }
 
-fn is_near(one: Timestamp, other: Timestamp) -> bool {
-    one.duration_since(other).abs() <= AROUND
+/// Ends of containers that were looked for, each with how far it is from the time that was looked for.
+#[derive(Debug, Default)]
+struct Ends(BTreeMap<String, (SignedDuration, i64)>);
+
+impl Ends {
+    /// Takes an end over if it is near and none nearer is known.
+    fn add(&mut self, container: String, time: Timestamp, code: i64, ended: Timestamp) {
+        let distance = time.duration_since(ended).abs();
+        if distance > AROUND {
+            return;
+        }
+        let known = self.0.get(&container);
+        if known.is_none_or(|(nearest, _code)| distance <= *nearest) {
+            self.0.insert(container, (distance, code));
+        }
+    }
+
+    /// Whether nothing better can come for any of so many containers.
+    fn are_certain(&self, wanted: usize) -> bool {
+        self.0.len() == wanted && self.0.values().all(|(distance, _code)| *distance <= CERTAIN)
+    }
+
+    fn codes(self) -> BTreeMap<String, i64> {
+        self.0
+            .into_iter()
+            .map(|(container, (_distance, code))| (container, code))
+            .collect()
+    }
 }
 
 /// What the engine's events say of the ends of containers at the given times.
@@ -105,22 +134,20 @@ async fn remembered(
             ),
         ])),
     };
-    let mut ends = BTreeMap::new();
+    let mut ends = Ends::default();
     let mut events = engine.docker().events(Some(options));
     let deadline = tokio::time::Instant::now() + PATIENCE;
-    while ends.len() < wanted.len() {
+    while !ends.are_certain(wanted.len()) {
         let Ok(Some(Ok(event))) = tokio::time::timeout_at(deadline, events.next()).await else {
             break;
         };
         if let Some((container, time, code)) = end(event)
-            && wanted
-                .get(container.as_str())
-                .is_some_and(|ended| is_near(time, *ended))
+            && let Some(ended) = wanted.get(container.as_str())
         {
-            ends.insert(container, code);
+            ends.add(container, time, code, *ended);
         }
     }
-    ends
+    ends.codes()
 }
 
 /// Container, time and exit code of an event. Podman names the code otherwise.
@@ -169,6 +196,26 @@ mod tests {
             assert_eq!((container.as_str(), code), ("abc", 139));
             assert_eq!(time.as_nanosecond(), 1_000_000_001);
         }
+    }
+
+    #[test]
+    fn the_nearest_end_counts_in_any_order() {
+        let at = |milliseconds| Timestamp::from_millisecond(milliseconds).unwrap();
+        let ended = at(10_000);
+        // a restart that was asked for a second before the crash
+        for order in [[(9_000, 0), (10_010, 137)], [(10_010, 137), (9_000, 0)]] {
+            let mut ends = Ends::default();
+            for (time, code) in order {
+                ends.add("abc".to_owned(), at(time), code, ended);
+            }
+            assert!(ends.are_certain(1));
+            assert_eq!(ends.codes()["abc"], 137);
+        }
+        let mut ends = Ends::default();
+        ends.add("abc".to_owned(), at(9_000), 0, ended);
+        assert!(!ends.are_certain(1));
+        ends.add("far".to_owned(), at(1_000), 0, ended);
+        assert_eq!(ends.codes().len(), 1);
     }
 
     #[test]

@@ -135,11 +135,11 @@ fn an_output_format_that_does_not_exist() {
 }
 
 #[test]
-fn a_git_tag_which_does_not_work_yet() {
+fn a_version_without_a_project() {
     insta::assert_snapshot!(TestContext::new().run(&["deploy", "x", "--version", "2026.11.1"]), @"
-    exit code: 10
+    exit code: 4
     ----- stderr -----
-    error: deploying the git tag `2026.11.1` does not work yet
-    hint: `git checkout 2026.11.1` in the services repository, then `ioc deploy` without `--version`
+    error: there is no `ioc.toml` in this folder or above it
+    hint: change into the project, or name it with `--project FOLDER`
     ");
 }

@@ -217,8 +217,9 @@ fn a_link_that_leaves_the_repository() {
     insta::assert_snapshot!(render(change), @"
     exit code: 3
     ----- stderr -----
-    error: the symbolic link to `[ROOT]/secret.db` leaves the services repository
+    error: the symbolic link to `../../../../../../secret.db` leaves the services repository
      --> beamlines/t02/services/t02-ea-ioc-01/config/secret.db
+      = a relative link that stays below `[ROOT]/project/beamlines/t02`
     hint: copy the file into the services repository
     ");
 }
@@ -546,8 +547,9 @@ fn a_chart_that_is_not_vendored() {
         }), @"
     exit code: 3
     ----- stderr -----
-    error: symbolic link `beamlines/t02/services/t02-ea-ioc-01/charts` leads to `../../.helm-shared/charts`, which does not exist
-     --> beamlines/t02/services/t02-ea-ioc-01
+    error: the symbolic link to `../../.helm-shared/charts` leads nowhere
+     --> beamlines/t02/services/t02-ea-ioc-01/charts
+    hint: the charts that it depends on are not there: `ioc chart dependency build FOLDER` of the chart fetches them
     ");
 }
 

@@ -96,13 +96,16 @@ fn instances_and_their_history() {
     insta::assert_debug_snapshot!(keys(&beamline.json(&["ps", &instance])), @r#"
     {
         "beamline",
+        "drift",
         "health",
         "image",
+        "image_digest",
         "last_exit",
         "name",
         "namespace",
         "node",
         "note",
+        "reason",
         "release_status",
         "restarts",
         "revision",
