@@ -96,7 +96,11 @@ impl Ends {
 
     /// Whether nothing better can come for any of so many containers.
     fn are_certain(&self, wanted: usize) -> bool {
-        self.0.len() == wanted && self.0.values().all(|(distance, _code)| *distance <= CERTAIN)
+        self.0.len() == wanted
+            && self
+                .0
+                .values()
+                .all(|(distance, _code)| *distance <= CERTAIN)
     }
 
     fn codes(self) -> BTreeMap<String, i64> {
