@@ -423,8 +423,9 @@ fn a_link_out_of_the_repository() {
     insta::assert_snapshot!(context.run(&["render", "t02-ea-ioc-01"]), @"
     exit code: 3
     ----- stderr -----
-    error: the symbolic link to `[ROOT]/project/secret` leaves the services repository
+    error: the symbolic link to `../../../../secret` leaves the services repository
      --> beamlines/t02/services/t02-ea-ioc-01/values.yaml
+      = a relative link that stays below `[ROOT]/project/beamlines/t02`
     hint: copy the file into the services repository
     ");
 }
