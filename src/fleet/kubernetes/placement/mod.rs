@@ -2,7 +2,7 @@
 //!
 //! Pure: nodes, pods, claims and volumes as the cluster has them go in, findings and plans come out. It follows the
 //! rules of the scheduler and of the kubelet as far as they concern IOCs, and says what it cannot know from the API
-//! (devices, folders of a node). It does not read the cluster (that is [`super::kubernetes`]) and changes nothing.
+//! (devices, folders of a node). It does not read the cluster (that is [`super::survey`]) and changes nothing.
 
 pub mod check;
 pub mod image;
