@@ -20,13 +20,15 @@ pub mod circuit;
 pub mod configuration;
 pub mod driver;
 pub mod environment;
+mod event;
 pub mod interfaces;
 mod name;
 pub mod proto;
 pub mod search;
 
 pub use configuration::Configuration;
-pub use driver::{Client, Error, Found, Reading};
+pub use driver::{Client, Context, Error, Events, Found};
 pub use environment::Address;
+pub use event::{Event, Mask, Reading, Update, WatchId};
 pub use name::{InvalidName, PvName};
-pub use proto::{Array, Severity, Status, Timestamp, Value};
+pub use proto::{AccessRights, Array, DataType, Severity, Status, Timestamp, Value};

@@ -4,6 +4,7 @@
 //! opened; nothing runs in the background.
 
 mod connection;
+mod context;
 mod destinations;
 mod error;
 mod finder;
@@ -18,13 +19,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::Configuration;
+use crate::event::Reading;
 use crate::name::{InvalidName, PvName};
-use crate::proto::{Severity, Status, Timestamp, Value};
 
 use finder::Finder;
 use session::Session;
 
 pub use connection::ConnectionError;
+pub use context::{Context, Events};
 pub use error::{Error, Searched};
 
 /// A server that has a PV and speaks Channel Access.
@@ -34,19 +36,6 @@ pub struct Found {
     pub server: SocketAddr,
     /// Other servers that answered for the same name: the PV exists twice, or one server answers on several interfaces.
     pub duplicates: Vec<SocketAddr>,
-}
-
-/// The value of a PV at the time of a read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reading {
-    /// The value.
-    pub value: Value,
-    /// Alarm severity.
-    pub severity: Severity,
-    /// Alarm status.
-    pub status: Status,
-    /// When the record last processed.
-    pub timestamp: Timestamp,
 }
 
 /// A Channel Access client. Cheap to clone.

@@ -8,9 +8,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
 use super::finder::Finder;
-use super::{Error, Reading, deadline_after};
+use super::{Error, deadline_after};
 use crate::Configuration;
 use crate::circuit::{self, ChannelId, Event};
+use crate::event::Reading;
 use crate::name::{InvalidName, PvName};
 use crate::proto::{
     self, DataType, Form, Sample, Value, decode_labels, decode_sample, encode_characters,
