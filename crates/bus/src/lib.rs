@@ -1,22 +1,68 @@
 //! The alarm system's bus: records with keys in topics, read in their order from any place, written durably.
 //!
-//! Two of them have the same shape: [`Bus`] in SQLite files for one machine, and on Kafka. Both carry exactly the keys
-//! and the text that clients of Phoebus know; what they mean is no business of this crate.
+//! Two of them have the same shape: [`embedded`], in SQLite files for one machine, and Kafka. A third, [`scripted`], is
+//! in memory and does what a test tells it. All carry exactly the keys and the text that clients of Phoebus know; what
+//! they mean is no business of this crate.
+//!
+//! What it deliberately does not do: groups of readers, topics with several partitions, choosing who may speak. A
+//! writer that can be shut out by a later one (for a leader and its stand-by) will be a second way to open one, beside
+//! [`Bus::writer`]; every writer goes through that one function so that it can be.
+
+mod error;
+pub mod scripted;
+mod statistics;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
 
+pub use error::Error;
+pub use statistics::{Histogram, Statistics};
+
+/// The longest key, in bytes. Paths in an alarm tree are far shorter.
+pub const KEY_LIMIT: usize = 16 * 1024;
+
+/// The most bytes that key and value of a record have together. With what Kafka adds to a record and to a batch this
+/// stays below `max.message.bytes` as brokers have it unless told otherwise (1,048,588, Kafka documentation, topic
+/// configuration), so what one bus takes the other takes as well.
+pub const RECORD_LIMIT: usize = 1024 * 1024 - 1024;
+
 /// A record as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     /// Topic.
     pub topic: Arc<str>,
-    /// Key.
+    /// Key; at most [`KEY_LIMIT`] bytes.
     pub key: String,
-    /// Text; `None` is a tombstone.
+    /// Text; `None` is a tombstone. With the key at most [`RECORD_LIMIT`] bytes.
     pub value: Option<String>,
+}
+
+impl Outgoing {
+    /// Bytes of key and value.
+    pub fn size(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, String::len)
+    }
+
+    /// Fails for what no bus takes.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let (size, limit) = if self.key.len() > KEY_LIMIT {
+            (self.key.len(), KEY_LIMIT)
+        } else {
+            (self.size(), RECORD_LIMIT)
+        };
+        if size > limit {
+            let key = self.key.chars().take(100).collect();
+            return Err(Error::TooLarge {
+                topic: Arc::clone(&self.topic),
+                key,
+                size,
+                limit,
+            });
+        }
+        Ok(())
+    }
 }
 
 /// A record as it was read.
@@ -26,11 +72,11 @@ pub struct Incoming {
     pub topic: Arc<str>,
     /// Place in the topic, counted from 0; compaction leaves gaps.
     pub offset: u64,
-    /// When it was written, by the writer's clock.
+    /// When it was written, by the writer's clock, in whole milliseconds.
     pub time: SystemTime,
     /// Key; foreign writers may leave it out. Bytes that are no UTF-8 are replaced.
     pub key: Option<String>,
-    /// Text; `None` is a tombstone.
+    /// Text; `None` is a tombstone. Bytes that are no UTF-8 are replaced.
     pub value: Option<String>,
 }
 
@@ -41,7 +87,8 @@ pub enum From {
     Beginning,
     /// After the newest record there is at this moment.
     Now,
-    /// At this offset, or at the oldest after it that is kept.
+    /// At this offset, or at the oldest after it that is kept. An offset beyond the end is an error: the topic is
+    /// not the one that the offset was read from.
     Offset(u64),
 }
 
@@ -63,15 +110,6 @@ pub struct TopicPlan {
     pub cleanup: Cleanup,
 }
 
-/// Why the bus did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The bus is closed.
-    #[error("the bus is closed")]
-    Closed,
-}
-
 /// A bus.
 pub trait Bus: Send + Sync {
     /// Makes the topics that are missing and gives all of them their settings.
@@ -80,28 +118,38 @@ pub trait Bus: Send + Sync {
     /// The offset that the next record of a topic will get.
     fn end(&self, topic: &str) -> BoxFuture<'_, Result<u64, Error>>;
 
-    /// Reads topics, each from its place. Within a topic order holds, between topics it does not.
+    /// Reads topics, each from its place. Within a topic order holds, between topics it does not. A topic that does
+    /// not exist is an error, here and not later.
     fn read(&self, topics: &[(Arc<str>, From)]) -> BoxFuture<'_, Result<Box<dyn Reader>, Error>>;
 
-    /// A way to write.
+    /// A way to write. Several are independent of each other; order holds within one. What one took is written also
+    /// after it was dropped, as long as the bus itself lives.
     fn writer(&self) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>>;
+
+    /// What this process did with the bus, all its readers and writers together.
+    fn statistics(&self) -> Statistics;
 }
 
 /// Reads records.
 pub trait Reader: Send {
-    /// Waits for records and gives all that are there, up to a bound. Dropping the future loses none.
+    /// Waits for records and gives all that are there, up to a bound. Gives none exactly when, without a further
+    /// record, [`has_caught_up`](Self::has_caught_up) has become true. A bus that is away is waited for. Dropping the
+    /// future loses no record.
     fn next(&mut self) -> BoxFuture<'_, Result<Vec<Incoming>, Error>>;
 
-    /// Whether everything has been given that was in the topics when reading began.
+    /// Whether everything has been given that was in the topics when reading began; of topics that are empty, or
+    /// that are read from now on, this is true from the start.
     fn has_caught_up(&self) -> bool;
 }
 
 /// Writes records; of one key in the order in which they were given.
 pub trait Writer: Send + Sync {
-    /// Takes records to be written, all of them or none. They are kept in a bounded buffer while the bus is away; an
-    /// error says that the buffer is full.
+    /// Takes records to be written, all of them or none. They are kept in a bounded buffer while the bus is away:
+    /// [`Error::Full`] says that it is full, [`Error::TooLarge`] that no bus will ever take the record.
     fn send(&self, records: Vec<Outgoing>) -> Result<(), Error>;
 
-    /// Waits until all that was taken is written for good.
+    /// Waits until all that was taken is written for good, through outages too. Fails if since the last call the bus
+    /// refused a record for good (its topic is missing, writing is forbidden); such a record is dropped, the others
+    /// are written.
     fn flush(&self) -> BoxFuture<'_, Result<(), Error>>;
 }
