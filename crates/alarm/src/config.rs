@@ -1,7 +1,5 @@
 //! Configuration of the items of an alarm tree.
 
-use std::time::Duration;
-
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
@@ -112,16 +110,6 @@ impl LeafConfig {
 
     /// What the alarm logic has to know.
     pub fn behaviour(&self) -> Behaviour {
-        Behaviour {
-            latching: self.latching,
-            annunciating: self.annunciating,
-            delay: Duration::from_secs(u64::from(self.delay)),
-            count: usize::try_from(self.count)
-                .unwrap_or(usize::MAX)
-                .min(LARGEST_COUNT),
-        }
+        Behaviour::new(self.latching, self.annunciating, self.delay, self.count)
     }
 }
-
-/// Times of so many alarms are kept for one PV; a larger count would never be reached within a delay.
-const LARGEST_COUNT: usize = 10_000;

@@ -23,6 +23,7 @@ mod parser;
 use std::fmt;
 
 use crate::severity::Severity;
+use crate::text::Text;
 
 /// Longest formula that is read, in bytes.
 pub const LONGEST_FORMULA: usize = 16 * 1024;
@@ -76,6 +77,8 @@ pub struct Input {
     pub value: Value,
     /// Severity of its alarm.
     pub severity: Severity,
+    /// Message of its alarm.
+    pub message: Text,
     /// Its time stamp, in seconds since 1970.
     pub seconds: f64,
 }
@@ -86,6 +89,7 @@ impl Input {
         Self {
             value: Value::Number(f64::NAN),
             severity: Severity::Undefined,
+            message: Text::Fixed(crate::state::DISCONNECTED),
             seconds: f64::NAN,
         }
     }
@@ -96,8 +100,29 @@ impl Input {
 pub struct Answer {
     /// The value.
     pub value: Value,
-    /// Severity that `majorAlarm` or `minorAlarm` gave it.
+    /// The worst of what it was calculated from, or what `majorAlarm` or `minorAlarm` says.
     pub severity: Severity,
+    /// Message of that alarm; empty without one.
+    pub message: Text,
+}
+
+impl Answer {
+    /// This value with the worse of two alarms.
+    fn with_worst_of(mut self, left: &Self, right: &Self) -> Self {
+        let worst = if right.severity > left.severity {
+            right
+        } else {
+            left
+        };
+        self.severity = worst.severity;
+        self.message = worst.message.clone();
+        self
+    }
+
+    /// This value with the alarm of another.
+    fn with_alarm_of(self, other: &Self) -> Self {
+        self.with_worst_of(other, other)
+    }
 }
 
 /// A formula that was read.
@@ -174,14 +199,26 @@ impl Run<'_> {
         match node {
             Node::Constant(value) => plain(value.clone()),
             Node::Input(place) => {
-                let input = self.inputs.get(*place);
-                plain(input.map_or(Value::Number(f64::NAN), |input| input.value.clone()))
+                let input = self.inputs.get(*place).cloned();
+                let input = input.unwrap_or_else(Input::unknown);
+                Answer {
+                    value: input.value,
+                    severity: input.severity,
+                    message: input.message,
+                }
             }
-            Node::Negative(of) => number(-self.number(of)),
-            Node::Not(of) => truth(self.number(of) == 0.0),
+            Node::Negative(of) => {
+                let of = self.node(of);
+                number(-of.value.number()).with_alarm_of(&of)
+            }
+            Node::Not(of) => {
+                let of = self.node(of);
+                truth(of.value.number() == 0.0).with_alarm_of(&of)
+            }
             Node::Binary(operator, left, right) => {
-                let (left, right) = (self.number(left), self.number(right));
-                binary(*operator, left, right)
+                let (left, right) = (self.node(left), self.node(right));
+                binary(*operator, left.value.number(), right.value.number())
+                    .with_worst_of(&left, &right)
             }
             Node::Choice(condition, yes, no) => {
                 let condition = self.number(condition);
@@ -212,6 +249,7 @@ fn plain(value: Value) -> Answer {
     Answer {
         value,
         severity: Severity::Ok,
+        message: Text::default(),
     }
 }
 

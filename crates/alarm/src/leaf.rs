@@ -4,11 +4,11 @@
 //! is running is asked for with [`Leaf::deadline`] and given with [`Leaf::expire`]. The steps follow the alarm server
 //! of Phoebus, including those that look unintended, because clients and operators know them; each of those says so.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::severity::Severity;
 use crate::state::{ClientState, DISABLED, OK, State};
+use crate::text::Text;
 use crate::time::Time;
 
 /// How the alarm of a PV behaves.
@@ -22,6 +22,23 @@ pub struct Behaviour {
     pub delay: Duration,
     /// How many alarms within the delay count at once; 0 does not count. Without a delay this has no effect.
     pub count: usize,
+}
+
+/// Times of so many alarms are kept for one PV; a larger count would never be reached within a delay.
+const LARGEST_COUNT: usize = 10_000;
+
+impl Behaviour {
+    /// With a delay in seconds; 0 is none.
+    pub fn new(latching: bool, annunciating: bool, delay: u32, count: u32) -> Self {
+        Self {
+            latching,
+            annunciating,
+            delay: Duration::from_secs(u64::from(delay)),
+            count: usize::try_from(count)
+                .unwrap_or(usize::MAX)
+                .min(LARGEST_COUNT),
+        }
+    }
 }
 
 impl Default for Behaviour {
@@ -77,13 +94,13 @@ pub struct Memory {
 }
 
 /// Whether a leaf is watched, and what is known of the PV while it is not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 enum Missed {
     /// It is watched.
     #[default]
     Watched,
     /// Disabled, with the last that was heard of the PV.
-    Heard(State),
+    Heard(Box<State>),
     /// Disabled and not even connected: enabling waits for news.
     Unknown,
 }
@@ -98,8 +115,9 @@ pub struct Leaf {
     alarm: State,
     /// What is missed while disabled.
     missed: Missed,
-    pending: Option<Pending>,
-    counted: VecDeque<Time>,
+    pending: Option<Box<Pending>>,
+    /// Times of the alarms that count towards the limit, oldest first.
+    counted: Vec<Time>,
 }
 
 impl Leaf {
@@ -112,7 +130,7 @@ impl Leaf {
             alarm: unknown,
             missed: Missed::Watched,
             pending: None,
-            counted: VecDeque::new(),
+            counted: Vec::new(),
         }
     }
 
@@ -131,15 +149,15 @@ impl Leaf {
             alarm: stored.alarm.clone().with_latch(false),
             missed: Missed::Watched,
             pending: None,
-            counted: VecDeque::new(),
+            counted: Vec::new(),
         }
     }
 
     /// A PV whose whole memory was kept, delays and counts included.
     pub fn remembered(behaviour: Behaviour, memory: Memory, now: Time) -> Self {
         let mut leaf = Self::restored(behaviour, &memory.state, now);
-        leaf.pending = memory.pending;
-        leaf.counted = memory.counted.into();
+        leaf.pending = memory.pending.map(Box::new);
+        leaf.counted = memory.counted;
         leaf.trim_count();
         leaf
     }
@@ -148,8 +166,8 @@ impl Leaf {
     pub fn memory(&self) -> Memory {
         Memory {
             state: self.state(),
-            pending: self.pending.clone(),
-            counted: self.counted.iter().copied().collect(),
+            pending: self.pending.as_deref().cloned(),
+            counted: self.counted.clone(),
         }
     }
 
@@ -162,6 +180,21 @@ impl Leaf {
         }
     }
 
+    /// The alarm.
+    pub fn alarm(&self) -> &State {
+        &self.alarm
+    }
+
+    /// What the PV itself is; of a disabled one what is shown of it.
+    pub fn current(&self) -> &State {
+        &self.current
+    }
+
+    /// The alarm that waits for its delay.
+    pub fn pending(&self) -> Option<&Pending> {
+        self.pending.as_deref()
+    }
+
     /// Severity of the alarm.
     pub fn severity(&self) -> Severity {
         self.alarm.severity
@@ -169,7 +202,7 @@ impl Leaf {
 
     /// Whether it is disabled.
     pub fn is_disabled(&self) -> bool {
-        self.missed != Missed::Watched
+        !matches!(self.missed, Missed::Watched)
     }
 
     /// When [`Leaf::expire`] is wanted.
@@ -201,14 +234,14 @@ impl Leaf {
     /// A value, or the loss of the connection.
     pub fn receive(&mut self, received: State, maintenance: bool, now: Time) -> Told {
         if self.is_disabled() {
-            self.missed = Missed::Heard(received);
+            self.missed = Missed::Heard(Box::new(received));
             return Told::NOTHING;
         }
-        // what only changes the value is no change of the alarm
-        if received.severity == self.current.severity && received.message == self.current.message {
+        let before = std::mem::replace(&mut self.current, received.clone());
+        // what only changes the value is no change of the alarm; acknowledging shows it
+        if received.severity == before.severity && received.message == before.message {
             return Told::NOTHING;
         }
-        self.current = received.clone();
         let cleared = received.severity == Severity::Ok && !self.alarm.severity.is_active();
         let leaves_invalid = maintenance
             && received.severity < Severity::Invalid
@@ -216,7 +249,7 @@ impl Leaf {
         if cleared || leaves_invalid {
             self.alarm = State {
                 severity: Severity::Ok,
-                message: OK.to_owned(),
+                message: Text::Fixed(OK),
                 value: received.value.clone(),
                 time: received.time,
                 latch: false,
@@ -246,7 +279,7 @@ impl Leaf {
             // also a disabled one: Phoebus overwrites `Disabled` with `OK`
             self.alarm = State {
                 severity: Severity::Ok,
-                message: OK.to_owned(),
+                message: Text::Fixed(OK),
                 value: self.current.value.clone(),
                 time: now,
                 latch: false,
@@ -276,12 +309,12 @@ impl Leaf {
     pub fn set_enabled(&mut self, enabled: bool, maintenance: bool, now: Time) -> Told {
         if enabled {
             let missed = std::mem::take(&mut self.missed);
-            if missed != Missed::Watched && self.alarm.message == DISABLED {
-                OK.clone_into(&mut self.alarm.message);
+            if !matches!(missed, Missed::Watched) && self.alarm.message == DISABLED {
+                self.alarm.message = Text::Fixed(OK);
             }
             return match missed {
                 Missed::Watched | Missed::Unknown => Told::NOTHING,
-                Missed::Heard(last) => self.receive(last, maintenance, now),
+                Missed::Heard(last) => self.receive(*last, maintenance, now),
             };
         }
         if self.is_disabled() {
@@ -289,12 +322,13 @@ impl Leaf {
         }
         let shown = State {
             severity: Severity::Ok,
-            message: OK.to_owned(),
+            message: Text::Fixed(OK),
             value: self.current.value.clone(),
             time: now,
             latch: false,
         };
-        self.missed = Missed::Heard(std::mem::replace(&mut self.current, shown));
+        let last = std::mem::replace(&mut self.current, shown);
+        self.missed = Missed::Heard(Box::new(last));
         self.alarm = State::new(Severity::Ok, DISABLED, "", now);
         self.pending = None;
         Told::STATE
@@ -367,18 +401,18 @@ impl Leaf {
         match &mut self.pending {
             Some(pending) => pending.state = new,
             None => {
-                self.pending = Some(Pending {
+                self.pending = Some(Box::new(Pending {
                     state: new,
                     due: now.after(self.behaviour.delay),
-                });
+                }));
             }
         }
         if self.behaviour.count == 0 {
             return false;
         }
-        self.counted.push_back(received.time);
+        self.counted.push(received.time);
         self.trim_count();
-        let (Some(oldest), Some(newest)) = (self.counted.front(), self.counted.back()) else {
+        let (Some(oldest), Some(newest)) = (self.counted.first(), self.counted.last()) else {
             return false;
         };
         let enough = self.counted.len() == self.behaviour.count
@@ -391,9 +425,8 @@ impl Leaf {
     }
 
     fn trim_count(&mut self) {
-        while self.counted.len() > self.behaviour.count {
-            self.counted.pop_front();
-        }
+        let surplus = self.counted.len().saturating_sub(self.behaviour.count);
+        self.counted.drain(..surplus);
     }
 }
 

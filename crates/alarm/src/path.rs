@@ -1,6 +1,7 @@
 //! Paths of the alarm tree, such as `/Accelerator/Vacuum/SR:PRESSURE`.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Longest path that is accepted, in bytes: longer ones come from mistakes, and Kafka keys should stay short.
 pub const LONGEST_PATH: usize = 4096;
@@ -8,11 +9,15 @@ pub const LONGEST_PATH: usize = 4096;
 /// Place of an item in the tree: the names from the root down, at least one.
 ///
 /// On the wire names are separated by `/`; a `/` inside a name is written `\/`. Empty names do not exist: `///a//b`
-/// is `/a/b`.
+/// is `/a/b`. A copy costs no memory; the order is that of the names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AlarmPath {
-    names: Vec<String>,
+    /// The names with [`BETWEEN`] between them.
+    names: Arc<str>,
 }
+
+/// Stands between the names in memory. No name has it, and it sorts before everything that names have.
+const BETWEEN: char = '\0';
 
 /// Why a text is no path, or a name cannot stand in one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +28,9 @@ pub enum PathError {
     /// A name of an item that begins with two slashes: Phoebus refuses it.
     #[error("the name `{0}` begins with `//`")]
     Slashes(String),
+    /// A name with a NUL character, which no PV has.
+    #[error("a name has a NUL character")]
+    Nul,
     /// More than [`LONGEST_PATH`] bytes.
     #[error("the path has {0} bytes, at most {LONGEST_PATH} are possible")]
     TooLong(usize),
@@ -36,9 +44,7 @@ impl AlarmPath {
     /// As [`AlarmPath::child`].
     pub fn root(name: &str) -> Result<Self, PathError> {
         check(name)?;
-        Ok(Self {
-            names: vec![name.to_owned()],
-        })
+        Ok(Self { names: name.into() })
     }
 
     /// Reads a path. The leading `/` may be missing.
@@ -50,30 +56,33 @@ impl AlarmPath {
         if text.len() > LONGEST_PATH {
             return Err(PathError::TooLong(text.len()));
         }
-        let mut names = Vec::new();
-        let mut name = String::new();
-        let mut characters = text.chars().peekable();
-        while let Some(character) = characters.next() {
-            match character {
-                '\\' if characters.peek() == Some(&'/') => {
-                    characters.next();
-                    name.push('/');
-                }
-                '/' => {
-                    if !name.is_empty() {
-                        names.push(std::mem::take(&mut name));
-                    }
-                }
-                other => name.push(other),
-            }
+        if text.contains(BETWEEN) {
+            return Err(PathError::Nul);
         }
-        if !name.is_empty() {
-            names.push(name);
+        let mut names = String::with_capacity(text.len());
+        let mut is_begun = false;
+        let mut characters = text.chars().peekable();
+        while let Some(mut character) = characters.next() {
+            if character == '/' {
+                is_begun = false;
+                continue;
+            }
+            if character == '\\' && characters.peek() == Some(&'/') {
+                characters.next();
+                character = '/';
+            }
+            if !is_begun && !names.is_empty() {
+                names.push(BETWEEN);
+            }
+            is_begun = true;
+            names.push(character);
         }
         if names.is_empty() {
             return Err(PathError::Empty);
         }
-        Ok(Self { names })
+        Ok(Self {
+            names: names.into(),
+        })
     }
 
     /// The path of an item below this one.
@@ -83,10 +92,12 @@ impl AlarmPath {
     /// An empty name, one that begins with `//`, or a path that gets too long.
     pub fn child(&self, name: &str) -> Result<Self, PathError> {
         check(name)?;
-        let mut names = self.names.clone();
-        names.push(name.to_owned());
-        let path = Self { names };
-        let length = path.to_string().len();
+        let path = Self {
+            names: format!("{}{BETWEEN}{name}", self.names).into(),
+        };
+        let slashes = path.names.bytes().filter(|byte| *byte == b'/').count();
+        // one more for the slash in front
+        let length = path.names.len() + slashes + 1;
         if length > LONGEST_PATH {
             return Err(PathError::TooLong(length));
         }
@@ -95,38 +106,37 @@ impl AlarmPath {
 
     /// The item above; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
-        let (_last, names) = self.names.split_last()?;
-        if names.is_empty() {
-            return None;
-        }
+        let (names, _last) = self.names.rsplit_once(BETWEEN)?;
         Some(Self {
-            names: names.to_vec(),
+            names: names.into(),
         })
     }
 
     /// The name of the item: for a leaf, the PV.
     pub fn name(&self) -> &str {
-        self.names.last().map_or("", String::as_str)
+        self.names.rsplit(BETWEEN).next().unwrap_or_default()
     }
 
     /// The names from the root down.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str)
+        self.names.split(BETWEEN)
     }
 
     /// The name of the root, which is the name of the configuration.
     pub fn configuration(&self) -> &str {
-        self.names.first().map_or("", String::as_str)
+        self.names.split(BETWEEN).next().unwrap_or_default()
     }
 
     /// How many names it has; the root has one.
     pub fn depth(&self) -> usize {
-        self.names.len()
+        self.names().count()
     }
 
     /// Whether this is `other` or below it.
     pub fn is_within(&self, other: &Self) -> bool {
-        self.names.starts_with(&other.names)
+        self.names
+            .strip_prefix(&*other.names)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(BETWEEN))
     }
 }
 
@@ -137,14 +147,17 @@ fn check(name: &str) -> Result<(), PathError> {
     if name.starts_with("//") {
         return Err(PathError::Slashes(name.to_owned()));
     }
+    if name.contains(BETWEEN) {
+        return Err(PathError::Nul);
+    }
     Ok(())
 }
 
 impl fmt::Display for AlarmPath {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for name in &self.names {
+        for name in self.names() {
             formatter.write_str("/")?;
-            let mut rest = name.as_str();
+            let mut rest = name;
             while let Some(slash) = rest.find('/') {
                 formatter.write_str(&rest[..slash])?;
                 formatter.write_str("\\/")?;

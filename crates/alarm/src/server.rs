@@ -1,27 +1,36 @@
 //! The alarm server without its sockets: records and values in, records and wishes out.
 //!
 //! A [`Server`] is fed with the records of its topics up to the end ([`Server::record`]), then started
-//! ([`Server::start`]), and from then on with records, news of PVs ([`Server::news`]) and the passing of time
-//! ([`Server::tick`], wanted at [`Server::deadline`]). Each call returns [`Effect`]s, which the shell carries out in
-//! their order.
+//! ([`Server::start`]), and from then on with records, news of PVs ([`Server::news`]), requests of operators
+//! ([`Server::request`]) and the passing of time ([`Server::tick`], wanted at [`Server::deadline`]). Each call returns
+//! [`Effect`]s, which the shell carries out in their order.
 //!
-//! Not here yet: automated actions, the server's own topic.
+//! A server that is not started publishes nothing and only remembers what it reads, its own topic included: a stand-by
+//! is one that goes on reading the records of its leader and is started when the leader is gone.
 
+mod action;
+mod complaints;
 mod filter;
 mod publish;
 mod records;
+mod request;
+mod sources;
+mod view;
 mod watch;
+mod watched;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::config::{LeafConfig, Notes};
+use crate::config::Notes;
 use crate::leaf::Leaf;
 use crate::path::{AlarmPath, PathError};
 use crate::random::Random;
-use crate::server::filter::Filter;
+use crate::server::complaints::Complaints;
+use crate::server::sources::{PvId, Pvs};
+use crate::server::watched::Watched;
 use crate::severity::Severity;
 use crate::state::{ClientState, State};
 use crate::time::Time;
@@ -30,6 +39,15 @@ use crate::wire::command::CommandMessage;
 use crate::wire::key::{Key, Kind};
 use crate::wire::state::Mode;
 use crate::wire::talk;
+
+pub use action::{Act, What};
+pub use complaints::{Complaint, ComplaintKind};
+pub use request::{
+    LONGEST_REASON, Refusal, Reply, Request, Shelving, Standing, Touched, Until, Who,
+};
+pub use view::{
+    Changes, Connection, GroupView, ItemView, KindView, LeafView, Selection, Wanted, Which,
+};
 
 /// How the server is set.
 #[derive(Debug, Clone)]
@@ -50,6 +68,21 @@ pub struct Settings {
     pub seed: u64,
 }
 
+impl Default for Settings {
+    /// As Phoebus, in UTC and without a name.
+    fn default() -> Self {
+        Self {
+            connection_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(10),
+            nag_period: Some(Duration::from_mins(15)),
+            zone: TimeZone::UTC,
+            user: String::new(),
+            host: String::new(),
+            seed: 0,
+        }
+    }
+}
+
 /// Which topic of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
@@ -59,6 +92,8 @@ pub enum Topic {
     Command,
     /// Words for the annunciator.
     Talk,
+    /// What the server remembers for itself: `XServer`, compacted, unknown to Phoebus.
+    Server,
 }
 
 /// A record that was read or is to be written.
@@ -73,64 +108,33 @@ pub struct Record {
 }
 
 /// What the shell has to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Write a record.
     Publish(Record),
-    /// Watch a PV; the first that wants it.
+    /// Watch a channel by Channel Access; the first that wants it.
     Connect(String),
-    /// Let a PV go; nobody wants it any more.
+    /// Let a channel go; nobody wants it any more.
     Disconnect(String),
     /// A client wants the configuration to be read again.
     Restart,
     /// A client wants the server to end.
     Shutdown,
+    /// Carry out an automated action.
+    Act(Act),
     /// Something was passed over; for the log.
     Complain(Complaint),
 }
 
-/// Why a record was passed over.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the record `{key}` is passed over: {why}")]
-pub struct Complaint {
-    /// Its key.
-    pub key: String,
-    /// Why.
-    pub why: String,
-}
-
-/// A value of a PV.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reading {
-    /// Its alarm, its text and its time.
-    pub state: State,
-    /// The value as a number, for filters; that of an enumeration is its place. `None` for texts.
-    pub number: Option<f64>,
-}
-
-/// News of a PV.
-#[derive(Debug, Clone, PartialEq)]
+/// News of a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
-    /// A value with its alarm.
-    Value(Reading),
+    /// A value with its alarm and its time.
+    Value(State),
     /// The connection is lost.
     Disconnected,
-    /// The PV cannot be made.
+    /// The channel cannot be made.
     Impossible,
-}
-
-/// A leaf of the tree.
-#[derive(Debug)]
-struct Watched {
-    config: LeafConfig,
-    alarm: Leaf,
-    /// Whether its configuration enables it: only then its PV is watched.
-    is_wanted: bool,
-    filter: Option<Filter>,
-    /// When it counts as disconnected unless something is heard before.
-    connect_by: Option<Time>,
-    /// When its date comes.
-    enable_at: Option<Time>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,30 +145,23 @@ enum Timer {
     Filter(ItemId),
 }
 
-/// A PV, once for all leaves and filters that need it.
-#[derive(Debug, Default)]
-struct Pv {
-    /// Its leaves, in the order in which they came.
-    leaves: Vec<ItemId>,
-    /// The leaves whose filter needs it.
-    filters: Vec<ItemId>,
-    /// Whether the shell was asked to watch it.
-    is_watched: bool,
-    /// What was last heard of it since then.
-    last: Option<News>,
-}
-
 /// The alarm server.
 #[derive(Debug)]
 pub struct Server {
     settings: Settings,
     root: AlarmPath,
     tree: Tree<Watched, Notes>,
-    pvs: HashMap<String, Pv>,
+    pvs: Pvs,
     timers: BTreeSet<(Time, Timer)>,
     mode: Mode,
     /// Before the start: the states that were published, until their leaves take them over.
     stored: HashMap<AlarmPath, ClientState>,
+    /// Configurations that this server wrote and has not read back yet.
+    echoes: HashMap<AlarmPath, records::Echo>,
+    /// Whether anything but items has changed since [`Server::take_changes`].
+    is_mode_changed: bool,
+    removed: Vec<AlarmPath>,
+    complaints: Complaints,
     random: Random,
     started: bool,
     idle_at: Option<Time>,
@@ -184,19 +181,28 @@ impl Server {
             settings,
             tree: Tree::new(root.clone()),
             root,
-            pvs: HashMap::new(),
+            pvs: Pvs::default(),
             timers: BTreeSet::new(),
             mode: Mode::default(),
             stored: HashMap::new(),
+            echoes: HashMap::new(),
+            is_mode_changed: false,
+            removed: Vec::new(),
+            complaints: Complaints::default(),
             started: false,
             idle_at: None,
             nag_at: None,
         })
     }
 
-    /// How the server is set.
+    /// Whether maintenance mode is on and notifications go out.
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Whether [`Server::start`] has been called.
+    pub fn is_started(&self) -> bool {
+        self.started
     }
 
     /// Severity of an item.
@@ -221,33 +227,50 @@ impl Server {
     /// A record was read. Records of clients are read as leniently as Phoebus reads them: what cannot be used is
     /// complained about and passed over.
     pub fn record(&mut self, record: &Record, now: Time) -> Vec<Effect> {
-        let complain = |why: String| {
-            let key = record.key.chars().take(200).collect();
-            vec![Effect::Complain(Complaint { key, why })]
-        };
-        let key = match Key::parse(&record.key) {
-            Ok(key) => key,
-            Err(error) => return complain(error.to_string()),
-        };
+        if record.topic == Topic::Server {
+            return Vec::new();
+        }
+        let result = self.foreign_record(record, now);
+        result.unwrap_or_else(|(kind, why)| {
+            self.complaints
+                .complain(kind, &record.key, why)
+                .into_iter()
+                .collect()
+        })
+    }
+
+    fn foreign_record(
+        &mut self,
+        record: &Record,
+        now: Time,
+    ) -> Result<Vec<Effect>, (ComplaintKind, String)> {
+        let length = record.value.as_ref().map_or(0, String::len);
+        if length > LONGEST_VALUE {
+            let why = format!("it has {length} bytes, at most {LONGEST_VALUE} are read");
+            return Err((ComplaintKind::TooLong, why));
+        }
+        let key =
+            Key::parse(&record.key).map_err(|error| (ComplaintKind::Key, error.to_string()))?;
         if key.kind == Kind::Command || record.topic == Topic::Command {
             let Some(text) = &record.value else {
-                return complain("a command without a value".to_owned());
+                return Err((
+                    ComplaintKind::Command,
+                    "a command without a value".to_owned(),
+                ));
             };
-            return match CommandMessage::read(text) {
-                Ok(message) => self.command(&key, &message.command, now),
-                Err(error) => complain(error.to_string()),
-            };
+            let message = CommandMessage::read(text)
+                .map_err(|error| (ComplaintKind::Command, error.to_string()))?;
+            return Ok(self.command(&key, &message.command, now));
         }
         match key.kind {
-            Kind::Config => match self.config(&key.path, record.value.as_deref(), now) {
-                Ok(effects) => effects,
-                Err(why) => complain(why),
-            },
+            Kind::Config => self
+                .config(&key.path, record.value.as_deref(), now)
+                .map_err(|why| (ComplaintKind::Config, why)),
             Kind::State if !self.started => {
-                self.remember(key.path, record.value.as_deref());
-                Vec::new()
+                self.remember(key.path, record.value.as_deref())?;
+                Ok(Vec::new())
             }
-            Kind::State | Kind::Talk | Kind::Command => Vec::new(),
+            Kind::State | Kind::Talk | Kind::Command => Ok(Vec::new()),
         }
     }
 
@@ -256,7 +279,7 @@ impl Server {
         let complaints = self.settle(now);
         self.started = true;
         self.nag_at = self.settings.nag_period.map(|period| now.after(period));
-        let mut effects = vec![Self::talk(self.root.clone(), Severity::Ok, talk::STARTED)];
+        let mut effects = vec![Self::talk(&self.root, Severity::Ok, talk::STARTED)];
         effects.extend(complaints);
         let items = self.tree.below(self.tree.root());
         for id in &items {
@@ -273,29 +296,49 @@ impl Server {
         }
         for id in items {
             effects.extend(self.watch(id, now));
+            self.refresh(id);
         }
         self.publish_time(&effects, now);
         effects
     }
 
-    /// Something was heard of a PV.
+    /// Something was heard of a channel.
     pub fn news(&mut self, name: &str, news: &News, now: Time) -> Vec<Effect> {
-        let Some(pv) = self.pvs.get_mut(name).filter(|pv| pv.is_watched) else {
+        let Some(id) = self.pvs.find(name) else {
             return Vec::new();
         };
-        pv.last = Some(news.clone());
-        let (leaves, filters) = (pv.leaves.clone(), pv.filters.clone());
         let mut effects = Vec::new();
-        for id in leaves {
-            if self.is_wanted(id) {
-                effects.extend(self.hear(id, news, now));
-            }
-        }
-        for id in filters {
-            self.filter_later(id, now);
-        }
+        self.spread(id, news, now, &mut effects);
         self.publish_time(&effects, now);
         effects
+    }
+
+    /// Tells all that need a PV what was heard of it.
+    fn spread(&mut self, id: PvId, news: &News, now: Time, effects: &mut Vec<Effect>) {
+        let Some(pv) = self.pvs.get(id).filter(|pv| pv.is_watched) else {
+            return;
+        };
+        let is_value = matches!(news, News::Value(_));
+        let was_value = matches!(pv.last, Some(News::Value(_)));
+        let leaves = pv.leaves.clone();
+        let (filters, formulas) = pv.dependents();
+        self.pvs.set_last(id, Some(news.clone()));
+        for leaf in leaves.iter() {
+            if self.is_wanted(*leaf) {
+                effects.extend(self.hear(*leaf, news, now));
+                if is_value != was_value || !is_value {
+                    self.refresh(*leaf);
+                }
+            }
+        }
+        for leaf in filters {
+            self.filter_later(leaf, now);
+        }
+        for formula in formulas {
+            if let Some(news) = self.calculate(formula, now) {
+                self.spread(formula, &news, now, effects);
+            }
+        }
     }
 
     /// Time has passed.
@@ -352,3 +395,9 @@ impl Server {
         complaints
     }
 }
+
+#[cfg(test)]
+mod tests;
+
+/// Longest text of a record that is read, in bytes: what is longer comes from no client.
+const LONGEST_VALUE: usize = 1024 * 1024;

@@ -1,7 +1,9 @@
 //! What is known of a PV at one moment: severity, message, value, time.
 
 use crate::severity::Severity;
+use crate::text::Text;
 use crate::time::Time;
+use crate::value::Value;
 
 /// Message of a PV that is disabled, by its configuration or by its filter.
 pub const DISABLED: &str = "Disabled";
@@ -18,9 +20,9 @@ pub struct State {
     /// How bad.
     pub severity: Severity,
     /// Why: the alarm status of the record, or one of the messages of the server.
-    pub message: String,
-    /// Value at that time, as text; `None` is written as `null`.
-    pub value: Option<String>,
+    pub message: Text,
+    /// Value at that time.
+    pub value: Value,
     /// Time stamp of the value.
     pub time: Time,
     /// Whether the alarm latched with this very update.
@@ -31,14 +33,14 @@ impl State {
     /// A state that did not latch.
     pub fn new(
         severity: Severity,
-        message: impl Into<String>,
-        value: impl Into<String>,
+        message: impl Into<Text>,
+        value: impl Into<Value>,
         time: Time,
     ) -> Self {
         Self {
             severity,
             message: message.into(),
-            value: Some(value.into()),
+            value: value.into(),
             time,
             latch: false,
         }
@@ -77,5 +79,5 @@ pub struct ClientState {
     /// Severity of the PV itself.
     pub current_severity: Severity,
     /// Message of the PV itself.
-    pub current_message: String,
+    pub current_message: Text,
 }

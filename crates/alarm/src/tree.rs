@@ -2,7 +2,11 @@
 //!
 //! What a leaf or a group *is* belongs to whoever uses the tree; it carries a payload of each.
 
+mod counts;
+
 use std::collections::HashMap;
+
+pub use counts::{Counts, Mark, Marks};
 
 use crate::path::AlarmPath;
 use crate::severity::Severity;
@@ -18,6 +22,8 @@ pub struct Item<L, G> {
     pub path: AlarmPath,
     parent: Option<ItemId>,
     severity: Severity,
+    marks: Marks,
+    is_noted: bool,
     /// A leaf or a group.
     pub content: Content<L, G>,
 }
@@ -31,10 +37,12 @@ pub enum Content<L, G> {
     Group {
         /// The group's own.
         own: G,
-        /// Its items by name, in the order in which they came.
-        children: Vec<(String, ItemId)>,
+        /// Its items, in the order in which they came.
+        children: Vec<ItemId>,
         /// How many children have which severity.
         tally: [u32; 9],
+        /// The leaves at and below this group.
+        counts: Box<Counts>,
     },
 }
 
@@ -45,6 +53,11 @@ impl<L, G> Item<L, G> {
     /// Severity of the alarm.
     pub fn severity(&self) -> Severity {
         self.severity
+    }
+
+    /// What else is counted of a leaf.
+    pub fn marks(&self) -> Marks {
+        self.marks
     }
 
     /// The item above.
@@ -78,8 +91,10 @@ pub enum TreeError {
 /// A tree with one root.
 #[derive(Debug)]
 pub struct Tree<L, G> {
-    items: Vec<Option<Item<L, G>>>,
+    items: Vec<Option<Box<Item<L, G>>>>,
     free: Vec<ItemId>,
+    /// Items that were noted since the notes were last taken.
+    noted: Vec<ItemId>,
     paths: HashMap<AlarmPath, ItemId>,
     root: ItemId,
 }
@@ -90,13 +105,16 @@ impl<L, G: Default> Tree<L, G> {
         let id = ItemId(0);
         let paths = HashMap::from([(root.clone(), id)]);
         Self {
-            items: vec![Some(Item {
+            items: vec![Some(Box::new(Item {
                 path: root,
                 parent: None,
                 severity: Severity::Ok,
+                marks: Marks::default(),
+                is_noted: false,
                 content: empty_group(G::default()),
-            })],
+            }))],
             free: Vec::new(),
+            noted: Vec::new(),
             paths,
             root: id,
         }
@@ -124,7 +142,7 @@ impl<L, G: Default> Tree<L, G> {
 
     /// An item.
     pub fn item(&self, id: ItemId) -> Option<&Item<L, G>> {
-        self.items.get(id.0 as usize)?.as_ref()
+        self.items.get(id.0 as usize)?.as_deref()
     }
 
     /// A leaf.
@@ -141,6 +159,35 @@ impl<L, G: Default> Tree<L, G> {
             Content::Leaf(leaf) => Some(leaf),
             Content::Group { .. } => None,
         }
+    }
+
+    /// How many leaves of a group, at any depth, are in which state; of a leaf, itself.
+    pub fn counts(&self, id: ItemId) -> Option<Counts> {
+        let item = self.item(id)?;
+        Some(match &item.content {
+            Content::Group { counts, .. } => **counts,
+            Content::Leaf(_) => Counts::of(item.severity, item.marks),
+        })
+    }
+
+    /// Notes that something of an item has changed.
+    pub fn note(&mut self, id: ItemId) {
+        if let Some(item) = self.item_mut(id)
+            && !std::mem::replace(&mut item.is_noted, true)
+        {
+            self.noted.push(id);
+        }
+    }
+
+    /// Takes the notes: each item once, in the order in which they were noted first. Those that have been removed
+    /// since are not among them.
+    pub fn take_noted(&mut self) -> Vec<ItemId> {
+        let mut noted = std::mem::take(&mut self.noted);
+        noted.retain(|id| {
+            self.item_mut(*id)
+                .is_some_and(|item| std::mem::replace(&mut item.is_noted, false))
+        });
+        noted
     }
 
     /// A group's own, to be changed.
@@ -163,8 +210,7 @@ impl<L, G: Default> Tree<L, G> {
         leaf: L,
     ) -> Result<(ItemId, Option<L>), TreeError> {
         if let Some(id) = self.find(path) {
-            let item = self.items.get_mut(id.0 as usize).and_then(Option::as_mut);
-            return match item.map(|item| &mut item.content) {
+            return match self.item_mut(id).map(|item| &mut item.content) {
                 Some(Content::Leaf(before)) => Ok((id, Some(std::mem::replace(before, leaf)))),
                 _ => Err(TreeError::IsGroup(path.clone())),
             };
@@ -201,30 +247,33 @@ impl<L, G: Default> Tree<L, G> {
         if id == self.root {
             doomed.retain(|one| *one != id);
         }
+        let counts = self.counts(id).unwrap_or_default();
         let mut changed = Vec::new();
-        if id != self.root {
-            changed = self.set_severity(id, Severity::Ok);
-            changed.retain(|one| !doomed.contains(one));
-            if let Some((parent, severity)) = self
-                .item(id)
-                .and_then(|item| Some((item.parent?, item.severity)))
-            {
-                self.count(parent, severity, -1);
-                if let Some(Content::Group { children, .. }) = self.content_mut(parent) {
-                    children.retain(|(_name, child)| *child != id);
+        if id == self.root {
+            if let Some(item) = self.item_mut(id) {
+                if std::mem::take(&mut item.severity) != Severity::Ok {
+                    changed.push(id);
+                }
+                if let Content::Group {
+                    children,
+                    tally,
+                    counts,
+                    ..
+                } = &mut item.content
+                {
+                    children.clear();
+                    *tally = [0; 9];
+                    **counts = Counts::default();
                 }
             }
-        } else if let Some(Content::Group {
-            children, tally, ..
-        }) = self.content_mut(id)
-        {
-            children.clear();
-            *tally = [0; 9];
-            if let Some(item) = self.items.get_mut(id.0 as usize).and_then(Option::as_mut)
-                && item.severity != Severity::Ok
-            {
-                item.severity = Severity::Ok;
-                changed.push(id);
+        } else {
+            changed = self.percolate(id, Severity::Ok);
+            self.recount(id, &counts, &Counts::default());
+            if let Some(parent) = self.item(id).and_then(Item::parent) {
+                self.count(parent, Severity::Ok, -1);
+                if let Some(Content::Group { children, .. }) = self.content_mut(parent) {
+                    children.retain(|child| *child != id);
+                }
             }
         }
         let mut removed = Vec::with_capacity(doomed.len());
@@ -243,11 +292,55 @@ impl<L, G: Default> Tree<L, G> {
     ///
     /// Costs a step for each group on the way up, however many items there are.
     pub fn set_severity(&mut self, id: ItemId, severity: Severity) -> Vec<ItemId> {
+        let Some(item) = self.item(id) else {
+            return Vec::new();
+        };
+        if item.severity == severity || !matches!(item.content, Content::Leaf(_)) {
+            return Vec::new();
+        }
+        let (before, marks) = (item.severity, item.marks);
+        self.recount(id, &Counts::of(before, marks), &Counts::of(severity, marks));
+        self.percolate(id, severity)
+    }
+
+    /// Sets what else is counted of a leaf. Whether that is a change.
+    pub fn set_marks(&mut self, id: ItemId, marks: Marks) -> bool {
+        let Some(item) = self.item_mut(id) else {
+            return false;
+        };
+        let before = std::mem::replace(&mut item.marks, marks);
+        if before == marks || !matches!(item.content, Content::Leaf(_)) {
+            return false;
+        }
+        let severity = item.severity;
+        self.recount(
+            id,
+            &Counts::of(severity, before),
+            &Counts::of(severity, marks),
+        );
+        true
+    }
+
+    /// Counts an item in all groups above it anew.
+    fn recount(&mut self, id: ItemId, before: &Counts, after: &Counts) {
+        let mut at = self.item(id).and_then(Item::parent);
+        while let Some(group) = at {
+            let Some(item) = self.item_mut(group) else {
+                return;
+            };
+            if let Content::Group { counts, .. } = &mut item.content {
+                counts.replace(before, after);
+            }
+            at = item.parent;
+        }
+    }
+
+    fn percolate(&mut self, id: ItemId, severity: Severity) -> Vec<ItemId> {
         let mut changed = Vec::new();
         let mut at = id;
         let mut new = severity;
         loop {
-            let Some(item) = self.items.get_mut(at.0 as usize).and_then(Option::as_mut) else {
+            let Some(item) = self.item_mut(at) else {
                 return changed;
             };
             let old = std::mem::replace(&mut item.severity, new);
@@ -282,7 +375,7 @@ impl<L, G: Default> Tree<L, G> {
             let Some(item) = self.item(at) else { continue };
             found.push(at);
             if let Content::Group { children, .. } = &item.content {
-                open.extend(children.iter().rev().map(|(_name, child)| *child));
+                open.extend(children.iter().rev());
             }
         }
         found
@@ -307,8 +400,11 @@ impl<L, G: Default> Tree<L, G> {
     }
 
     fn content_mut(&mut self, id: ItemId) -> Option<&mut Content<L, G>> {
-        let item = self.items.get_mut(id.0 as usize)?.as_mut()?;
-        Some(&mut item.content)
+        Some(&mut self.item_mut(id)?.content)
+    }
+
+    fn item_mut(&mut self, id: ItemId) -> Option<&mut Item<L, G>> {
+        self.items.get_mut(id.0 as usize)?.as_deref_mut()
     }
 
     fn parent_of(&mut self, path: &AlarmPath) -> Result<ItemId, TreeError> {
@@ -331,12 +427,14 @@ impl<L, G: Default> Tree<L, G> {
         parent: ItemId,
         content: Content<L, G>,
     ) -> Result<ItemId, TreeError> {
-        let item = Item {
+        let item = Box::new(Item {
             path: path.clone(),
             parent: Some(parent),
             severity: Severity::Ok,
+            marks: Marks::default(),
+            is_noted: false,
             content,
-        };
+        });
         let id = if let Some(id) = self.free.pop() {
             if let Some(place) = self.items.get_mut(id.0 as usize) {
                 *place = Some(item);
@@ -349,9 +447,16 @@ impl<L, G: Default> Tree<L, G> {
         };
         self.count(parent, Severity::Ok, 1);
         if let Some(Content::Group { children, .. }) = self.content_mut(parent) {
-            children.push((path.name().to_owned(), id));
+            children.push(id);
         }
         self.paths.insert(path, id);
+        if matches!(
+            self.item(id).map(|item| &item.content),
+            Some(Content::Leaf(_))
+        ) {
+            let one = Counts::of(Severity::Ok, Marks::default());
+            self.recount(id, &Counts::default(), &one);
+        }
         Ok(id)
     }
 }
@@ -361,151 +466,9 @@ fn empty_group<L, G>(own: G) -> Content<L, G> {
         own,
         children: Vec::new(),
         tally: [0; 9],
+        counts: Box::default(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    type Plain = Tree<(), ()>;
-
-    fn path(text: &str) -> AlarmPath {
-        AlarmPath::parse(text).unwrap()
-    }
-
-    fn severity(tree: &Plain, at: &str) -> Severity {
-        tree.item(tree.find(&path(at)).unwrap()).unwrap().severity()
-    }
-
-    /// The severity of every group by looking at all its children.
-    fn check(tree: &Plain) {
-        for id in tree.below(tree.root()) {
-            let item = tree.item(id).unwrap();
-            if let Content::Group { children, .. } = &item.content {
-                let worst = children
-                    .iter()
-                    .map(|(_name, child)| tree.item(*child).unwrap().severity())
-                    .max()
-                    .unwrap_or_default();
-                assert_eq!(item.severity(), worst, "{}", item.path);
-            }
-        }
-    }
-
-    #[test]
-    fn groups_come_with_their_leaves_and_take_the_worst() {
-        let mut tree = Plain::new(path("/X"));
-        let (low, _) = tree.put_leaf(&path("/X/a/b/low"), ()).unwrap();
-        let (high, _) = tree.put_leaf(&path("/X/a/high"), ()).unwrap();
-        assert_eq!(tree.len(), 5);
-        assert_eq!(tree.set_severity(low, Severity::Minor).len(), 3);
-        assert_eq!(tree.set_severity(high, Severity::Major).len(), 2);
-        assert_eq!(tree.set_severity(high, Severity::Major).len(), 0);
-        assert_eq!(severity(&tree, "/X"), Severity::Major);
-        assert_eq!(severity(&tree, "/X/a/b"), Severity::Minor);
-        let (removed, changed) = tree.remove(&path("/X/a/high"));
-        assert_eq!((removed.len(), changed.len()), (1, 2));
-        assert_eq!(severity(&tree, "/X"), Severity::Minor);
-        check(&tree);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        let mut tree = Plain::new(path("/X"));
-        tree.put_leaf(&path("/X/a/pv"), ()).unwrap();
-        let refused = [
-            tree.put_leaf(&path("/Y/a"), ()).unwrap_err(),
-            tree.put_leaf(&path("/X/a"), ()).unwrap_err(),
-            tree.put_leaf(&path("/X/a/pv/below"), ()).unwrap_err(),
-            tree.put_group(&path("/X/a/pv")).unwrap_err(),
-            tree.put_leaf(&path("/Y"), ()).unwrap_err(),
-        ];
-        let words: Vec<String> = refused.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            words,
-            [
-                "`/Y/a` does not belong to the configuration `X`",
-                "`/X/a` is a group and cannot become a PV",
-                "`/X/a/pv` is a PV and cannot have items below it",
-                "`/X/a/pv` is a PV and cannot have items below it",
-                "`/Y` does not belong to the configuration `X`"
-            ]
-        );
-        assert_eq!(tree.len(), 3);
-    }
-
-    #[test]
-    fn the_root_stays() {
-        let mut tree = Plain::new(path("/X"));
-        let (id, _) = tree.put_leaf(&path("/X/a/pv"), ()).unwrap();
-        tree.set_severity(id, Severity::Invalid);
-        let (removed, changed) = tree.remove(&path("/X"));
-        assert_eq!((removed.len(), changed.len()), (2, 1));
-        assert!(tree.is_empty());
-        check(&tree);
-    }
-
-    #[derive(Debug, Clone)]
-    enum Step {
-        Put(u8),
-        Remove(u8),
-        Set(u8, Severity),
-    }
-
-    fn place(number: u8) -> AlarmPath {
-        let names = ["/X", "a", "b", "c"];
-        let depth = usize::from(number % 3) + 1;
-        let mut text = names[..depth].join("/");
-        text.push_str(&format!(
-            "/{}",
-            if number & 64 == 0 {
-                format!("pv{number}")
-            } else {
-                format!("g{}/pv{number}", number % 5)
-            }
-        ));
-        path(&text)
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            any::<u8>().prop_map(Step::Put),
-            any::<u8>().prop_map(Step::Remove),
-            (any::<u8>(), 0_usize..9)
-                .prop_map(|(at, severity)| Step::Set(at, Severity::ALL[severity])),
-        ];
-        proptest::collection::vec(step, 0..60)
-    }
-
-    proptest! {
-        #[test]
-        fn groups_are_the_worst_of_their_items_after_any_steps(steps in steps()) {
-            let mut tree = Plain::new(path("/X"));
-            for step in steps {
-                match step {
-                    Step::Put(at) => {
-                        tree.put_leaf(&place(at), ()).unwrap();
-                    }
-                    Step::Remove(at) => {
-                        let doomed = place(at);
-                        let doomed = if at % 7 == 0 { doomed.parent().unwrap() } else { doomed };
-                        tree.remove(&doomed);
-                    }
-                    Step::Set(at, severity) => {
-                        if let Some(id) = tree.find(&place(at)) {
-                            let before: Vec<Severity> = tree.below(tree.root()).iter().map(|one| tree.item(*one).unwrap().severity()).collect();
-                            let changed = tree.set_severity(id, severity);
-                            let after: Vec<Severity> = tree.below(tree.root()).iter().map(|one| tree.item(*one).unwrap().severity()).collect();
-                            let different = before.iter().zip(&after).filter(|(one, other)| one != other).count();
-                            // the leaf itself is not among the groups
-                            prop_assert!(different == changed.len() || different == changed.len() + 1);
-                        }
-                    }
-                }
-                check(&tree);
-            }
-        }
-    }
-}
+mod tests;

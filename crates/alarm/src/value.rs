@@ -1,101 +1,228 @@
-//! Values as text, the way the Java clients of the alarm system print and read them.
+//! Values of PVs, and their text as Phoebus prints it.
+//!
+//! A value is kept as it came and turned into text when a message is written: most values change no alarm, and their
+//! text is never needed.
 
-/// A number as Java's `Double.toString` prints it: `2.0`, `1.0E10`, `1.0E-5`, `NaN`, `-Infinity`.
+pub mod java;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+pub use java::{double, float};
+
+use crate::severity::Severity;
+use crate::text::Text;
+use crate::time::Time;
+
+/// A value of a PV.
 ///
-/// Java changes to scientific notation outside of 10⁻³ to 10⁷ and always shows a decimal.
-pub fn double(number: f64) -> String {
-    shortest(
-        number,
-        number == 0.0,
-        number.is_sign_negative(),
-        &format!("{:e}", number.abs()),
-    )
+/// Two values are equal if they print the same: a number is equal to the text that a message carries of it.
+#[derive(Debug, Clone, Default)]
+pub enum Value {
+    /// No value: `null` in a message.
+    #[default]
+    Null,
+    /// A text, also one that was read from a message.
+    Text(Arc<str>),
+    /// A number of `DBR_DOUBLE`.
+    Double(f64),
+    /// A number of `DBR_FLOAT`.
+    Float(f32),
+    /// A number of `DBR_LONG`, `DBR_SHORT` or `DBR_CHAR`; also the place of an enumeration that has no label there.
+    Whole(i64),
+    /// An enumeration with the label of its place.
+    Enumeration {
+        /// Its place.
+        index: u16,
+        /// The label there.
+        label: Arc<str>,
+    },
+    /// More than one element, or a record that can have more.
+    Array(Arc<Array>),
 }
 
-/// A number as Java's `Float.toString` prints it.
-pub fn float(number: f32) -> String {
-    shortest(
-        f64::from(number),
-        number == 0.0,
-        number.is_sign_negative(),
-        &format!("{:e}", number.abs()),
-    )
+/// An array, with what its text shows of its alarm.
+#[derive(Debug, Clone)]
+pub struct Array {
+    /// Its elements.
+    pub elements: Elements,
+    /// Severity of the PV.
+    pub severity: Severity,
+    /// Alarm status of the PV, such as `NO_ALARM`.
+    pub status: Text,
+    /// Time stamp.
+    pub time: Time,
 }
 
-/// Lays out the shortest digits, given as `d.ddde±x`.
-fn shortest(number: f64, is_zero: bool, is_negative: bool, scientific: &str) -> String {
-    if number.is_nan() {
-        return "NaN".to_owned();
+/// Elements of an array by their native type.
+#[derive(Debug, Clone)]
+pub enum Elements {
+    /// `DBR_DOUBLE`.
+    Doubles(Box<[f64]>),
+    /// `DBR_FLOAT`.
+    Floats(Box<[f32]>),
+    /// `DBR_LONG`.
+    Longs(Box<[i32]>),
+    /// `DBR_SHORT`.
+    Shorts(Box<[i16]>),
+    /// `DBR_CHAR`; also long strings.
+    Bytes(Box<[i8]>),
+    /// `DBR_STRING`.
+    Texts(Box<[Arc<str>]>),
+    /// `DBR_ENUM`: the labels.
+    Labels(Box<[Arc<str>]>),
+}
+
+impl Value {
+    /// What a message carries; `None` is written as `null`.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        Some(match self {
+            Self::Null => return None,
+            Self::Text(text) | Self::Enumeration { label: text, .. } => Cow::Borrowed(&**text),
+            Self::Double(number) => Cow::Owned(double(*number)),
+            Self::Float(number) => Cow::Owned(float(*number)),
+            Self::Whole(number) => Cow::Owned(number.to_string()),
+            Self::Array(array) => Cow::Owned(array.to_string()),
+        })
     }
-    let sign = if is_negative { "-" } else { "" };
-    if number.is_infinite() {
-        return format!("{sign}Infinity");
+
+    /// The value as a number, for formulas: the place of an enumeration, the first element of an array. `None` for
+    /// texts.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Null | Self::Text(_) => None,
+            Self::Double(number) => Some(*number),
+            Self::Float(number) => Some(f64::from(*number)),
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "Channel Access has no whole numbers beyond 32 bits"
+            )]
+            Self::Whole(number) => Some(*number as f64),
+            Self::Enumeration { index, .. } => Some(f64::from(*index)),
+            Self::Array(array) => array.elements.first(),
+        }
     }
-    if is_zero {
-        return format!("{sign}0.0");
+}
+
+impl Elements {
+    fn first(&self) -> Option<f64> {
+        match self {
+            Self::Doubles(elements) => elements.first().copied(),
+            Self::Floats(elements) => elements.first().copied().map(f64::from),
+            Self::Longs(elements) => elements.first().copied().map(f64::from),
+            Self::Shorts(elements) => elements.first().copied().map(f64::from),
+            Self::Bytes(elements) => elements.first().copied().map(f64::from),
+            Self::Texts(_) | Self::Labels(_) => None,
+        }
     }
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let digits: String = digits.chars().filter(char::is_ascii_digit).collect();
-    if !(-3..7).contains(&exponent) {
-        let (first, rest) = digits.split_at(1);
-        let rest = if rest.is_empty() { "0" } else { rest };
-        return format!("{sign}{first}.{rest}E{exponent}");
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Doubles(elements) => elements.len(),
+            Self::Floats(elements) => elements.len(),
+            Self::Longs(elements) => elements.len(),
+            Self::Shorts(elements) => elements.len(),
+            Self::Bytes(elements) => elements.len(),
+            Self::Texts(elements) | Self::Labels(elements) => elements.len(),
+        }
     }
-    if exponent < 0 {
-        let zeros = "0".repeat(usize::try_from(-exponent - 1).unwrap_or(0));
-        return format!("{sign}0.{zeros}{digits}");
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
-    let whole = usize::try_from(exponent).unwrap_or(0) + 1;
-    if digits.len() <= whole {
-        let zeros = "0".repeat(whole - digits.len());
-        return format!("{sign}{digits}{zeros}.0");
+
+    /// The name of the type in Phoebus.
+    fn type_name(&self) -> &'static str {
+        match self {
+            Self::Doubles(_) => "VDoubleArray",
+            Self::Floats(_) => "VFloatArray",
+            Self::Longs(_) => "VIntArray",
+            Self::Shorts(_) => "VShortArray",
+            Self::Bytes(_) => "VByteArray",
+            Self::Texts(_) => "VStringArray",
+            Self::Labels(_) => "VEnumArray",
+        }
     }
-    let (before, after) = digits.split_at(whole);
-    format!("{sign}{before}.{after}")
+}
+
+impl fmt::Display for Array {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}[[", self.elements.type_name())?;
+        match &self.elements {
+            Elements::Doubles(elements) => list(formatter, elements.iter().copied().map(double))?,
+            Elements::Floats(elements) => list(formatter, elements.iter().copied().map(float))?,
+            Elements::Longs(elements) => list(formatter, elements.iter())?,
+            Elements::Shorts(elements) => list(formatter, elements.iter())?,
+            Elements::Bytes(elements) => list(formatter, elements.iter())?,
+            Elements::Texts(elements) | Elements::Labels(elements) => {
+                list(formatter, elements.iter())?;
+            }
+        }
+        let severity = match self.severity {
+            Severity::Ok => "NONE",
+            other => other.unacknowledged().name(),
+        };
+        write!(
+            formatter,
+            "], size [{}], {severity}(NONE) - {}, {}]",
+            self.elements.len(),
+            self.status,
+            java::instant(self.time)
+        )
+    }
+}
+
+fn list<T: fmt::Display>(
+    formatter: &mut fmt::Formatter<'_>,
+    elements: impl Iterator<Item = T>,
+) -> fmt::Result {
+    for (place, element) in elements.enumerate() {
+        if place > 0 {
+            formatter.write_str(", ")?;
+        }
+        write!(formatter, "{element}")?;
+    }
+    Ok(())
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Eq for Value {}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Double(number)
+    }
+}
+
+/// The text, `null` without one.
+impl fmt::Display for Value {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text() {
+            Some(text) => formatter.write_str(&text),
+            None => formatter.write_str("null"),
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn as_java_prints_them() {
-        // expectations: java.lang.Double.toString and Float.toString of JDK 17
-        let rows = [
-            (0.0, "0.0"),
-            (-0.0, "-0.0"),
-            (2.0, "2.0"),
-            (-1.0, "-1.0"),
-            (95.5, "95.5"),
-            (0.001, "0.001"),
-            (0.0001, "1.0E-4"),
-            (0.00012, "1.2E-4"),
-            (1_234_567.0, "1234567.0"),
-            (9_999_999.5, "9999999.5"),
-            (10_000_000.0, "1.0E7"),
-            (12_345_678.9, "1.23456789E7"),
-            (1e10, "1.0E10"),
-            (1e100, "1.0E100"),
-            (f64::NAN, "NaN"),
-            (f64::INFINITY, "Infinity"),
-            (f64::NEG_INFINITY, "-Infinity"),
-        ];
-        for (number, text) in rows {
-            assert_eq!(double(number), text);
-        }
-        assert_eq!(float(0.1), "0.1");
-        assert_eq!(float(1.0e-5), "1.0E-5");
-    }
-
-    proptest! {
-        #[test]
-        fn reads_back_as_the_same_number(number in any::<f64>()) {
-            prop_assume!(number.is_finite());
-            let text = double(number);
-            prop_assert!(text.contains('.'));
-            prop_assert_eq!(text.parse::<f64>().unwrap().to_bits(), number.to_bits());
-        }
-    }
-}
+mod tests;

@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use alarm::server::{Effect, News, Reading, Record, Server, Settings, Topic};
+use alarm::server::{Effect, News, Record, Server, Settings, Topic};
 use alarm::{Severity, State, Time};
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -75,10 +75,7 @@ impl Play {
             value if value <= -1.0 => (Severity::Invalid, "LOLO_ALARM"),
             _ => (Severity::Ok, "NO_ALARM"),
         };
-        News::Value(Reading {
-            state: State::new(severity, message, alarm::value::double(value), self.time(t)),
-            number: Some(value),
-        })
+        News::Value(State::new(severity, message, value, self.time(t)))
     }
 
     fn take(&mut self, t: f64, effects: Vec<Effect>) {
@@ -89,6 +86,7 @@ impl Play {
                         Topic::Main => "Trace",
                         Topic::Command => "TraceCommand",
                         Topic::Talk => "TraceTalk",
+                        Topic::Server => "TraceServer",
                     };
                     let value = record
                         .value
@@ -106,7 +104,7 @@ impl Play {
                     }
                 }
                 Effect::Disconnect(name) => self.connected.retain(|one| *one != name),
-                Effect::Restart | Effect::Shutdown | Effect::Complain(_) => {}
+                Effect::Restart | Effect::Shutdown | Effect::Act(_) | Effect::Complain(_) => {}
             }
         }
     }

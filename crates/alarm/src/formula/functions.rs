@@ -2,6 +2,8 @@
 
 use crate::formula::{Answer, Node, Run, Value, number, plain, truth};
 use crate::severity::Severity;
+use crate::state::DISCONNECTED;
+use crate::text::Text;
 
 /// A function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,67 +198,71 @@ pub(super) fn check(function: Function, name: &str, arguments: &[Node]) -> Resul
 }
 
 pub(super) fn call(function: Function, arguments: &[Node], run: &mut Run<'_>) -> Answer {
-    let first = arguments.first();
-    let numbers = |run: &mut Run<'_>| -> Vec<f64> {
-        arguments
-            .iter()
-            .map(|argument| run.number(argument))
-            .collect()
-    };
-    match function {
-        Function::One(function) => {
-            let all = numbers(run);
-            number(all.first().map_or(f64::NAN, |value| one(function, *value)))
-        }
-        Function::Two(function) => match numbers(run).as_slice() {
+    let answers: Vec<Answer> = arguments
+        .iter()
+        .map(|argument| run.node(argument))
+        .collect();
+    let numbers: Vec<f64> = answers.iter().map(|answer| answer.value.number()).collect();
+    let first = numbers.first().copied().unwrap_or(f64::NAN);
+    let answer = match function {
+        Function::One(function) => number(one(function, first)),
+        Function::Two(function) => match numbers.as_slice() {
             [left, right] => number(two(function, *left, *right)),
             _ => number(f64::NAN),
         },
-        Function::Least => number(extreme(&numbers(run), f64::min)),
-        Function::Greatest => number(extreme(&numbers(run), f64::max)),
-        Function::Random => {
-            let most = first.map_or(f64::NAN, |most| run.number(most));
-            number((run.random)() * most)
-        }
+        Function::Least => number(extreme(&numbers, f64::min)),
+        Function::Greatest => number(extreme(&numbers, f64::max)),
+        Function::Random => number((run.random)() * first),
         Function::Concatenate => {
-            let text = arguments
-                .iter()
-                .map(|argument| run.node(argument).value.to_string());
+            let text = answers.iter().map(|answer| answer.value.to_string());
             plain(Value::Text(text.collect()))
         }
         Function::SameText => {
-            let texts: Vec<String> = arguments
-                .iter()
-                .map(|argument| run.node(argument).value.to_string())
-                .collect();
-            truth(texts.first() == texts.last())
+            let mut texts = answers.iter().map(|answer| answer.value.to_string());
+            truth(texts.next() == texts.next())
         }
-        Function::IndexOf => number(first.map_or(f64::NAN, |pv| run.number(pv))),
-        Function::Timestamp => number(first.map_or(f64::NAN, |pv| run.input(pv).seconds)),
+        Function::IndexOf => number(first),
+        Function::Timestamp => number(
+            arguments
+                .first()
+                .map_or(f64::NAN, |pv| run.input(pv).seconds),
+        ),
         Function::HighestSeverity => {
             let worst = arguments.iter().map(|pv| run.input(pv).severity).max();
-            plain(Value::Text(
+            return plain(Value::Text(
                 epics_name(worst.unwrap_or_default()).to_owned(),
-            ))
+            ));
         }
-        Function::MajorAlarm => alarm(Severity::Major, first, run),
-        Function::MinorAlarm => alarm(Severity::Minor, first, run),
+        Function::MajorAlarm => return alarm(Severity::Major, first, answers.get(1)),
+        Function::MinorAlarm => return alarm(Severity::Minor, first, answers.get(1)),
+    };
+    let worst = answers.iter().reduce(|worst, other| {
+        if other.severity > worst.severity {
+            other
+        } else {
+            worst
+        }
+    });
+    match worst {
+        Some(worst) => answer.with_alarm_of(worst),
+        None => answer,
     }
 }
 
-/// The condition, in alarm while it holds.
-fn alarm(severity: Severity, condition: Option<&Node>, run: &mut Run<'_>) -> Answer {
-    let value = condition.map_or(f64::NAN, |condition| run.number(condition));
-    let severity = if value.is_nan() {
-        Severity::Undefined
-    } else if value == 0.0 {
-        Severity::Ok
+/// The condition, in alarm with that message while it holds.
+fn alarm(severity: Severity, condition: f64, message: Option<&Answer>) -> Answer {
+    let (severity, message) = if condition.is_nan() {
+        (Severity::Undefined, Text::Fixed(DISCONNECTED))
+    } else if condition == 0.0 {
+        (Severity::Ok, Text::default())
     } else {
-        severity
+        let message = message.map(|message| message.value.to_string());
+        (severity, message.unwrap_or_default().into())
     };
     Answer {
-        value: Value::Number(value),
+        value: Value::Number(condition),
         severity,
+        message,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What formulas come to, and what is said of those that are none.
 
 use super::*;
+use crate::text::Text;
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
 
@@ -8,6 +9,7 @@ fn pv(value: f64) -> Input {
     Input {
         value: Value::Number(value),
         severity: Severity::Ok,
+        message: Text::Fixed("NO_ALARM"),
         seconds: 1000.5,
     }
 }

@@ -275,7 +275,7 @@ fn words_of_states_that_the_server_makes() {
     let _ = leaf.set_enabled(false, false, at(2));
     let state = leaf.state();
     assert_eq!(
-        (state.alarm.message.as_str(), state.alarm.value.as_deref()),
+        (&*state.alarm.message, state.alarm.value.text().as_deref()),
         ("Disabled", Some(""))
     );
     assert_eq!(state.alarm.time, at(2));
@@ -288,10 +288,7 @@ fn words_of_states_that_the_server_makes() {
     let _ = early.set_enabled(false, false, at(0));
     assert_eq!(early.set_enabled(true, false, at(5)), Told::STATE);
     let state = early.state();
-    assert_eq!(
-        (state.alarm.message.as_str(), state.current_message.as_str()),
-        ("OK", "")
-    );
+    assert_eq!((&*state.alarm.message, &*state.current_message), ("OK", ""));
 }
 
 #[test]

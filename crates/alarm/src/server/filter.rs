@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::formula::{Formula, FormulaError, Input, Value};
+use crate::formula::{Formula, FormulaError, Input};
+use crate::server::sources::{PvId, input};
 use crate::server::{Effect, News, Server, Timer};
 use crate::time::Time;
 use crate::tree::ItemId;
@@ -16,6 +17,7 @@ const THROTTLE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Filter {
     formula: Formula,
+    inputs: Vec<PvId>,
     /// What it said last; before it said anything the PV is enabled.
     pub(super) enables: bool,
     due: Option<Time>,
@@ -27,29 +29,38 @@ impl Server {
     pub(super) fn set_filter(&mut self, id: ItemId) -> Option<FormulaError> {
         self.end_filter(id);
         let watched = self.tree.leaf_mut(id)?;
-        let text = watched.config.filter.trim().to_owned();
+        let text = watched.config.filter.as_deref().unwrap_or_default().trim();
         if text.is_empty() {
             return None;
         }
-        let formula = match Formula::parse(&text) {
+        let formula = match Formula::parse(text) {
             Ok(formula) => formula,
             Err(error) => return Some(error),
         };
-        let inputs = formula.inputs().to_vec();
-        watched.filter = Some(Filter {
-            formula,
-            enables: true,
-            due: None,
-            last: None,
-        });
-        for input in inputs {
-            self.pvs.entry(input).or_default().filters.push(id);
+        let inputs: Vec<PvId> = formula
+            .inputs()
+            .iter()
+            .map(|input| self.pvs.take(input))
+            .collect();
+        for input in &inputs {
+            if let Some(pv) = self.pvs.get_mut(*input) {
+                pv.add_filter(id);
+            }
+        }
+        if let Some(watched) = self.tree.leaf_mut(id) {
+            watched.filter = Some(Box::new(Filter {
+                formula,
+                inputs,
+                enables: true,
+                due: None,
+                last: None,
+            }));
         }
         None
     }
 
-    /// Takes the filter of a leaf away; the names of the PVs that it needed.
-    pub(super) fn end_filter(&mut self, id: ItemId) -> Vec<String> {
+    /// Takes the filter of a leaf away; the PVs that it needed.
+    pub(super) fn end_filter(&mut self, id: ItemId) -> Vec<PvId> {
         let filter = self
             .tree
             .leaf_mut(id)
@@ -60,23 +71,22 @@ impl Server {
         if let Some(due) = filter.due {
             self.timers.remove(&(due, Timer::Filter(id)));
         }
-        let inputs = filter.formula.inputs().to_vec();
-        for input in &inputs {
-            if let Some(pv) = self.pvs.get_mut(input) {
-                pv.filters.retain(|leaf| *leaf != id);
+        for input in &filter.inputs {
+            if let Some(pv) = self.pvs.get_mut(*input) {
+                pv.remove_filter(id);
             }
         }
-        inputs
+        filter.inputs
     }
 
     /// The PVs that the filter of a leaf needs.
-    pub(super) fn filter_inputs(&self, id: ItemId) -> Vec<String> {
+    pub(super) fn filter_inputs(&self, id: ItemId) -> Vec<PvId> {
         let filter = self
             .tree
             .leaf(id)
             .and_then(|watched| watched.filter.as_ref());
         filter
-            .map(|filter| filter.formula.inputs().to_vec())
+            .map(|filter| filter.inputs.clone())
             .unwrap_or_default()
     }
 
@@ -106,10 +116,12 @@ impl Server {
         let inputs: Vec<Input> = self
             .filter_inputs(id)
             .iter()
-            .map(|name| {
-                let last = self.pvs.get(name).and_then(|pv| pv.last.as_ref());
-                last.map_or_else(Input::unknown, input)
-            })
+            .map(
+                |pv| match self.pvs.get(*pv).and_then(|pv| pv.last.as_ref()) {
+                    Some(News::Value(state)) => input(state),
+                    Some(News::Disconnected | News::Impossible) | None => Input::unknown(),
+                },
+            )
             .collect();
         let random = &mut self.random;
         let Some(watched) = self.tree.leaf_mut(id) else {
@@ -125,27 +137,4 @@ impl Server {
             leaf.set_enabled(enables, maintenance, now)
         })
     }
-}
-
-fn input(news: &News) -> Input {
-    let News::Value(reading) = news else {
-        return Input::unknown();
-    };
-    let state = &reading.state;
-    Input {
-        value: match reading.number {
-            Some(number) => Value::Number(number),
-            None => Value::Text(state.value.clone().unwrap_or_default()),
-        },
-        severity: state.severity,
-        seconds: seconds(state.time),
-    }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "seconds since 1970 are exact for millions of years"
-)]
-fn seconds(time: Time) -> f64 {
-    time.seconds as f64 + f64::from(time.nano) / 1e9
 }

@@ -34,10 +34,10 @@ impl Server {
         }))
     }
 
-    pub(super) fn talk(path: AlarmPath, severity: Severity, words: &str) -> Effect {
+    pub(super) fn talk(path: &AlarmPath, severity: Severity, words: &str) -> Effect {
         Effect::Publish(Record {
             topic: Topic::Talk,
-            key: Key::new(Kind::Talk, path).to_string(),
+            key: Key::new(Kind::Talk, path.clone()).to_string(),
             value: Some(talk::write(severity, words)),
         })
     }

@@ -1,11 +1,14 @@
 //! What records do: configuration, states of an earlier server, commands.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::config::LeafConfig;
 use crate::leaf::{Leaf, Told};
 use crate::path::AlarmPath;
-use crate::server::{Complaint, Effect, Record, Server, Timer, Topic, Watched};
+use crate::server::request::Who;
+use crate::server::watched::{Kept, Watched};
+use crate::server::{ComplaintKind, Effect, Record, Server, Timer, Topic};
 use crate::time::Time;
 use crate::tree::{Content, ItemId};
 use crate::wire::command::Command;
@@ -13,8 +16,90 @@ use crate::wire::config::{ConfigMessage, Signed};
 use crate::wire::key::{Key, Kind};
 use crate::wire::state::{StateMessage, read};
 
+/// Configurations of an item that this server wrote: until the last of them is read back, whatever else is read of
+/// the item is older than it in the topic, and has been overtaken.
+#[derive(Debug)]
+pub(super) struct Echo {
+    written: VecDeque<String>,
+    /// After that they count as lost.
+    until: Time,
+}
+
+/// How long a record may take to come back from the bus before others count again.
+const ECHO: Duration = Duration::from_mins(1);
+
 impl Server {
-    pub(super) fn remember(&mut self, path: AlarmPath, value: Option<&str>) {
+    /// Who signs what the server does by itself.
+    pub(super) fn server_itself(&self) -> Who {
+        Who {
+            user: self.settings.user.clone(),
+            host: self.settings.host.clone(),
+        }
+    }
+
+    /// Changes the configuration of a PV here and on the bus.
+    pub(super) fn reconfigure(
+        &mut self,
+        id: ItemId,
+        change: impl FnOnce(&mut LeafConfig),
+        who: &Who,
+        now: Time,
+    ) -> Vec<Effect> {
+        let (Some(path), Some(mut config)) = (
+            self.tree.item(id).map(|item| item.path.clone()),
+            self.tree.leaf(id).map(|leaf| leaf.config.full()),
+        ) else {
+            return Vec::new();
+        };
+        change(&mut config);
+        let text = Signed {
+            user: who.user.clone(),
+            host: who.host.clone(),
+            message: ConfigMessage::Leaf(config.clone()),
+        }
+        .write();
+        let echo = self.echoes.entry(path.clone()).or_insert_with(|| Echo {
+            written: VecDeque::new(),
+            until: now,
+        });
+        echo.written.push_back(text.clone());
+        echo.until = now.after(ECHO);
+        let mut effects = vec![Effect::Publish(Record {
+            topic: Topic::Main,
+            key: Key::new(Kind::Config, path).to_string(),
+            value: Some(text),
+        })];
+        effects.extend(self.edit(id, config, now));
+        effects
+    }
+
+    /// Whether a configuration that was read is one that this server wrote, or was written before one of those.
+    fn is_overtaken(&mut self, path: &AlarmPath, value: Option<&str>, now: Time) -> bool {
+        let Some(echo) = self.echoes.get_mut(path) else {
+            return false;
+        };
+        if echo.until <= now {
+            self.echoes.remove(path);
+            return false;
+        }
+        if let Some(place) = echo
+            .written
+            .iter()
+            .position(|text| Some(text.as_str()) == value)
+        {
+            echo.written.drain(..=place);
+        }
+        if echo.written.is_empty() {
+            self.echoes.remove(path);
+        }
+        true
+    }
+
+    pub(super) fn remember(
+        &mut self,
+        path: AlarmPath,
+        value: Option<&str>,
+    ) -> Result<(), (ComplaintKind, String)> {
         match value.map(read) {
             Some(Ok(StateMessage::Leaf(state))) => {
                 self.stored.insert(path, state);
@@ -23,8 +108,10 @@ impl Server {
             None => {
                 self.stored.remove(&path);
             }
-            Some(Ok(StateMessage::Group(_)) | Err(_)) => {}
+            Some(Ok(StateMessage::Group(_))) => {}
+            Some(Err(error)) => return Err((ComplaintKind::State, error.to_string())),
         }
+        Ok(())
     }
 
     pub(super) fn config(
@@ -33,6 +120,9 @@ impl Server {
         value: Option<&str>,
         now: Time,
     ) -> Result<Vec<Effect>, String> {
+        if self.is_overtaken(path, value, now) {
+            return Ok(Vec::new());
+        }
         let Some(text) = value else {
             return Ok(self.remove(path, now));
         };
@@ -80,24 +170,26 @@ impl Server {
         config: LeafConfig,
         now: Time,
     ) -> Result<Vec<Effect>, String> {
+        let pv = self.pvs.take(path.name());
         let watched = Watched {
             alarm: Leaf::new(config.behaviour(), now),
-            config,
+            config: Kept::new(config),
+            pv,
             is_wanted: true,
             filter: None,
+            shelving: None,
             connect_by: None,
             enable_at: None,
         };
         let known: Vec<ItemId> = self.groups_above(path);
-        let (id, _none) = self
-            .tree
-            .put_leaf(path, watched)
-            .map_err(|error| error.to_string())?;
-        self.pvs
-            .entry(path.name().to_owned())
-            .or_default()
-            .leaves
-            .push(id);
+        let (id, _none) = self.tree.put_leaf(path, watched).map_err(|error| {
+            self.pvs.forget(pv);
+            error.to_string()
+        })?;
+        if let Some(pv) = self.pvs.get_mut(pv) {
+            pv.leaves.push(id);
+        }
+        self.tree.note(id);
         if !self.started {
             return Ok(Vec::new());
         }
@@ -120,7 +212,7 @@ impl Server {
         let Some(watched) = self.tree.leaf_mut(id) else {
             return Vec::new();
         };
-        let before = std::mem::replace(&mut watched.config, config);
+        let before = std::mem::replace(&mut watched.config, Kept::new(config));
         let is_other_filter = before.filter != watched.config.filter;
         if !self.started {
             return Vec::new();
@@ -128,12 +220,14 @@ impl Server {
         let mut effects = self.change(id, |leaf, maintenance| {
             leaf.set_behaviour(behaviour, maintenance, now)
         });
+        self.check_shelving(id);
+        self.tree.note(id);
         let was_wanted = self.is_wanted(id);
         if is_other_filter {
             let inputs = self.filter_inputs(id);
             effects.extend(self.refilter(id));
             for input in inputs {
-                effects.extend(self.watch_pv(&input));
+                effects.extend(self.watch_pv(input, now));
             }
             if was_wanted {
                 effects.extend(self.begin_filter(id, now));
@@ -147,13 +241,11 @@ impl Server {
     pub(super) fn refilter(&mut self, id: ItemId) -> Option<Effect> {
         let error = self.set_filter(id)?;
         let path = self.tree.item(id).map(|item| item.path.clone())?;
-        Some(Effect::Complain(Complaint {
-            key: Key::new(Kind::Config, path).to_string(),
-            why: format!(
-                "the filter is no formula, at character {}: {error}",
-                error.at + 1
-            ),
-        }))
+        let text = self.tree.leaf(id)?.config.filter.as_deref()?.trim();
+        let place = text.get(..error.at).unwrap_or(text).chars().count() + 1;
+        let why = format!("the filter is no formula, at character {place}: {error}");
+        let key = Key::new(Kind::Config, path).to_string();
+        self.complaints.complain(ComplaintKind::Filter, &key, why)
     }
 
     /// Enables or disables a PV as its configuration says.
@@ -165,12 +257,19 @@ impl Server {
         let wanted = watched.config.enabled;
         let before = watched.enable_at.take();
         // whole seconds from now on, as Phoebus counts them: up to a second before the date
-        let until = wanted
-            .until(&zone)
-            .filter(|until| *until > now)
-            .map(|until| now.after(Duration::from_secs(until.since(now).as_secs())));
+        let shelved_until = watched
+            .shelving
+            .as_ref()
+            .and_then(|shelving| shelving.until);
+        let until = shelved_until.or_else(|| {
+            let until = wanted.until(&zone).filter(|until| *until > now)?;
+            Some(now.after(Duration::from_secs(until.since(now).as_secs())))
+        });
         watched.enable_at = until;
-        let enabled = wanted.at(now, &zone);
+        let enabled = match shelved_until {
+            Some(until) => until <= now,
+            None => wanted.at(now, &zone),
+        };
         let was_enabled = std::mem::replace(&mut watched.is_wanted, enabled);
         if let Some(before) = before {
             self.timers.remove(&(before, Timer::Enable(id)));
@@ -190,7 +289,7 @@ impl Server {
         if enabled {
             effects.extend(self.watch(id, now));
         } else {
-            effects.extend(self.unwatch(id));
+            effects.extend(self.unwatch(id, now));
         }
         effects
     }
@@ -199,7 +298,6 @@ impl Server {
         if path.configuration() != self.root.configuration() {
             return Vec::new();
         }
-        self.stored.retain(|stored, _state| !stored.is_within(path));
         let doomed: Vec<ItemId> = self
             .tree
             .find(path)
@@ -209,6 +307,12 @@ impl Server {
         for id in &doomed {
             self.forget_timer(*id);
             inputs.extend(self.end_filter(*id));
+            if let Some(own) = self.tree.leaf(*id).map(|leaf| leaf.pv) {
+                inputs.push(own);
+                if let Some(pv) = self.pvs.get_mut(own) {
+                    pv.leaves.remove(*id);
+                }
+            }
             let timers = [
                 self.tree
                     .leaf(*id)
@@ -231,14 +335,10 @@ impl Server {
             }
         }
         for (path, content) in removed {
+            self.removed.push(path.clone());
             if !matches!(content, Content::Leaf(_)) {
                 continue;
             }
-            let name = path.name().to_owned();
-            if let Some(pv) = self.pvs.get_mut(&name) {
-                pv.leaves.retain(|leaf| !doomed.contains(leaf));
-            }
-            inputs.push(name);
             if self.started {
                 effects.push(Effect::Publish(Record {
                     topic: Topic::Main,
@@ -247,8 +347,9 @@ impl Server {
                 }));
             }
         }
-        for name in inputs {
-            effects.extend(self.watch_pv(&name));
+        for pv in inputs {
+            effects.extend(self.watch_pv(pv, now));
+            self.pvs.forget(pv);
         }
         self.publish_time(&effects, now);
         effects
@@ -262,27 +363,17 @@ impl Server {
             Command::Acknowledge => self.each_leaf(key, |leaf| leaf.acknowledge(now)),
             Command::Unacknowledge => self.each_leaf(key, Leaf::unacknowledge),
             Command::Maintenance(on) => self.set_maintenance(*on, now),
-            Command::Notify(on) => {
-                if self.mode.notify == *on {
-                    Vec::new()
-                } else {
-                    self.mode.notify = *on;
-                    self.publish_group(self.tree.root()).into_iter().collect()
-                }
-            }
+            Command::Notify(on) => self.set_notify(*on),
             Command::Restart => vec![Effect::Restart],
             Command::Shutdown => vec![Effect::Shutdown],
-            Command::Print(word) => vec![Effect::Complain(Complaint {
-                key: key.to_string(),
-                why: format!("`{word}` prints on a console, which this server does not have"),
-            })],
-            Command::Unknown(word) => vec![Effect::Complain(Complaint {
-                key: key.to_string(),
-                why: format!(
-                    "`{}` is no command",
-                    word.chars().take(80).collect::<String>()
-                ),
-            })],
+            Command::Print(word) => {
+                let why = format!("`{word}` prints on a console, which this server does not have");
+                self.refuse(key, why)
+            }
+            Command::Unknown(word) => {
+                let word: String = word.chars().take(80).collect();
+                self.refuse(key, format!("`{word}` is no command"))
+            }
         };
         self.publish_time(&effects, now);
         effects
@@ -293,6 +384,7 @@ impl Server {
             return Vec::new();
         }
         self.mode.maintenance = on;
+        self.is_mode_changed = true;
         let mut effects = Vec::new();
         if on {
             for id in self.tree.below(self.tree.root()) {
@@ -303,16 +395,29 @@ impl Server {
         effects
     }
 
+    pub(super) fn set_notify(&mut self, on: bool) -> Vec<Effect> {
+        if self.mode.notify == on {
+            return Vec::new();
+        }
+        self.mode.notify = on;
+        self.is_mode_changed = true;
+        self.publish_group(self.tree.root()).into_iter().collect()
+    }
+
+    fn refuse(&mut self, key: &Key, why: String) -> Vec<Effect> {
+        self.complaints
+            .complain(ComplaintKind::Refused, &key.to_string(), why)
+            .into_iter()
+            .collect()
+    }
+
     pub(super) fn each_leaf(
         &mut self,
         key: &Key,
         mut what: impl FnMut(&mut Leaf) -> Told,
     ) -> Vec<Effect> {
         let Some(id) = self.tree.find(&key.path) else {
-            return vec![Effect::Complain(Complaint {
-                key: key.to_string(),
-                why: "there is no such item".to_owned(),
-            })];
+            return self.refuse(key, "there is no such item".to_owned());
         };
         let mut effects = Vec::new();
         for id in self.tree.below(id) {

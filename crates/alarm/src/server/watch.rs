@@ -3,19 +3,17 @@
 use crate::config::Enabled;
 use crate::leaf::{Leaf, Told};
 use crate::path::AlarmPath;
-use crate::server::{Effect, News, Record, Server, Timer, Topic};
+use crate::server::{Effect, News, Server, Timer};
 use crate::state::State;
 use crate::time::Time;
-use crate::tree::{Content, ItemId};
-use crate::wire::config::{ConfigMessage, Signed};
-use crate::wire::key::{Key, Kind};
+use crate::tree::ItemId;
 use crate::wire::talk;
 
 impl Server {
     pub(super) fn hear(&mut self, id: ItemId, news: &News, now: Time) -> Vec<Effect> {
         self.forget_timer(id);
         let state = match news {
-            News::Value(reading) => reading.state.clone(),
+            News::Value(state) => state.clone(),
             News::Disconnected => State::disconnected(now),
             News::Impossible => State::no_pv(now),
         };
@@ -37,43 +35,20 @@ impl Server {
 
     /// The date of a PV has come: it is enabled, and its configuration says so from now on.
     pub(super) fn date_has_come(&mut self, id: ItemId, now: Time) -> Vec<Effect> {
-        let Some(watched) = self.tree.leaf_mut(id) else {
-            return Vec::new();
-        };
-        watched.enable_at = None;
-        watched.config.enabled = Enabled::Yes;
-        let message = Signed {
-            user: self.settings.user.clone(),
-            host: self.settings.host.clone(),
-            message: ConfigMessage::Leaf(watched.config.clone()),
-        };
-        let mut effects = self.apply_enabled(id, now);
-        if let Some(path) = self.tree.item(id).map(|item| item.path.clone()) {
-            effects.insert(
-                0,
-                Effect::Publish(Record {
-                    topic: Topic::Main,
-                    key: Key::new(Kind::Config, path).to_string(),
-                    value: Some(message.write()),
-                }),
-            );
+        if let Some(watched) = self.tree.leaf_mut(id) {
+            watched.enable_at = None;
         }
-        effects
+        let who = self.server_itself();
+        self.reconfigure(id, |config| config.enabled = Enabled::Yes, &who, now)
     }
 
     pub(super) fn nag(&mut self) -> Option<Effect> {
-        let active = self
-            .tree
-            .below(self.tree.root())
-            .into_iter()
-            .filter_map(|id| self.tree.leaf(id))
-            .filter(|leaf| !leaf.alarm.is_disabled() && leaf.alarm.severity().is_active())
-            .count();
+        let active = self.tree.counts(self.tree.root())?.active();
         if active == 0 {
             return None;
         }
         let severity = self.tree.item(self.tree.root())?.severity();
-        Some(Self::talk(self.root.clone(), severity, &talk::nag(active)))
+        Some(Self::talk(&self.root, severity, &talk::nag(active)))
     }
 
     /// Does something to the alarm of a leaf and publishes what comes of it: the leaf before its groups, words last.
@@ -92,7 +67,8 @@ impl Server {
         let severity = watched.alarm.severity();
         let description = told
             .annunciate
-            .map(|_severity| watched.config.description.clone());
+            .map(|_severity| watched.config.description.to_string());
+        let is_pending_changed = before.is_some() != after.is_some();
         if before != after {
             if let Some(before) = before {
                 self.timers.remove(&(before, Timer::Delay(id)));
@@ -100,6 +76,9 @@ impl Server {
             if let Some(after) = after {
                 self.timers.insert((after, Timer::Delay(id)));
             }
+        }
+        if is_pending_changed || told.state {
+            self.refresh(id);
         }
         if !told.state || !self.started {
             return Vec::new();
@@ -111,7 +90,7 @@ impl Server {
         if let (Some(severity), Some(description)) = (told.annunciate, description)
             && let Some(path) = self.tree.item(id).map(|item| item.path.clone())
         {
-            effects.push(Self::talk(path, severity, &description));
+            effects.push(Self::talk(&path, severity, &description));
         }
         effects
     }
@@ -119,11 +98,16 @@ impl Server {
     /// Watches the PV of an enabled leaf and those of its filter. What is known of it already, because another leaf
     /// has the same PV, is taken over.
     pub(super) fn watch(&mut self, id: ItemId, now: Time) -> Vec<Effect> {
-        let Some(name) = self.name(id).filter(|_name| self.is_wanted(id)) else {
+        let Some(pv) = self
+            .tree
+            .leaf(id)
+            .filter(|leaf| leaf.is_wanted)
+            .map(|leaf| leaf.pv)
+        else {
             return Vec::new();
         };
-        let mut effects: Vec<Effect> = self.watch_pv(&name).into_iter().collect();
-        match self.pvs.get(&name).and_then(|pv| pv.last.clone()) {
+        let mut effects = self.watch_pv(pv, now);
+        match self.pvs.get(pv).and_then(|pv| pv.last.clone()) {
             Some(news) => effects.extend(self.hear(id, &news, now)),
             None => self.wait_for_connection(id, now),
         }
@@ -137,8 +121,8 @@ impl Server {
         let is_empty = inputs.is_empty();
         let mut effects = Vec::new();
         for input in inputs {
-            effects.extend(self.watch_pv(&input));
-            if self.pvs.get(&input).is_some_and(|pv| pv.last.is_some()) {
+            effects.extend(self.watch_pv(input, now));
+            if self.pvs.get(input).is_some_and(|pv| pv.last.is_some()) {
                 self.filter_later(id, now);
             }
         }
@@ -158,7 +142,7 @@ impl Server {
     }
 
     /// Lets the PVs of a disabled leaf go, unless others need them.
-    pub(super) fn unwatch(&mut self, id: ItemId) -> Vec<Effect> {
+    pub(super) fn unwatch(&mut self, id: ItemId, now: Time) -> Vec<Effect> {
         self.forget_timer(id);
         if let Some(watched) = self.tree.leaf_mut(id) {
             watched.alarm.forget();
@@ -166,35 +150,13 @@ impl Server {
         // the filter begins anew when the leaf is enabled again
         let inputs = self.filter_inputs(id);
         self.set_filter(id);
-        let names = inputs.into_iter().chain(self.name(id));
-        names.filter_map(|name| self.watch_pv(&name)).collect()
-    }
-
-    /// Watches a PV if an enabled leaf needs it, else lets it go.
-    pub(super) fn watch_pv(&mut self, name: &str) -> Option<Effect> {
-        if !self.started {
-            return None;
+        let own = self.tree.leaf(id).map(|leaf| leaf.pv);
+        let mut effects = Vec::new();
+        for pv in inputs.into_iter().chain(own) {
+            effects.extend(self.watch_pv(pv, now));
         }
-        let pv = self.pvs.get(name)?;
-        let is_needed = pv
-            .leaves
-            .iter()
-            .chain(&pv.filters)
-            .any(|id| self.is_wanted(*id));
-        let is_unused = pv.leaves.is_empty() && pv.filters.is_empty();
-        let pv = self.pvs.get_mut(name)?;
-        let was_watched = std::mem::replace(&mut pv.is_watched, is_needed);
-        if !is_needed {
-            pv.last = None;
-        }
-        if is_unused {
-            self.pvs.remove(name);
-        }
-        match (was_watched, is_needed) {
-            (false, true) => Some(Effect::Connect(name.to_owned())),
-            (true, false) => Some(Effect::Disconnect(name.to_owned())),
-            _ => None,
-        }
+        self.refresh(id);
+        effects
     }
 
     fn wait_for_connection(&mut self, id: ItemId, now: Time) {
@@ -220,11 +182,6 @@ impl Server {
     /// Whether the configuration of a leaf enables it.
     pub(super) fn is_wanted(&self, id: ItemId) -> bool {
         self.tree.leaf(id).is_some_and(|watched| watched.is_wanted)
-    }
-
-    fn name(&self, id: ItemId) -> Option<String> {
-        let item = self.tree.item(id)?;
-        matches!(item.content, Content::Leaf(_)).then(|| item.path.name().to_owned())
     }
 
     pub(super) fn groups_above(&self, path: &AlarmPath) -> Vec<ItemId> {

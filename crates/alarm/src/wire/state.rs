@@ -49,7 +49,7 @@ pub fn write_leaf(state: &ClientState, mode: Mode) -> String {
         .number("nano", i64::from(alarm.time.nano));
     let object = object
         .text("message", &alarm.message)
-        .text_or_null("value", alarm.value.as_deref())
+        .text_or_null("value", alarm.value.text().as_deref())
         .object("time", time)
         .text("current_severity", state.current_severity.name())
         .text("current_message", &state.current_message);
@@ -109,8 +109,12 @@ pub fn read(text: &str) -> Result<StateMessage, StateError> {
     Ok(StateMessage::Leaf(ClientState {
         alarm: State {
             severity: severity("severity")?,
-            message: text("message")?,
-            value: (!value.is_null()).then(|| as_text(value)),
+            message: text("message")?.into(),
+            value: if value.is_null() {
+                crate::value::Value::Null
+            } else {
+                as_text(value).into()
+            },
             time: Time::new(part("seconds"), nano),
             latch: fields
                 .get("latch")
@@ -118,7 +122,7 @@ pub fn read(text: &str) -> Result<StateMessage, StateError> {
                 .unwrap_or(false),
         },
         current_severity: severity("current_severity")?,
-        current_message: text("current_message")?,
+        current_message: text("current_message")?.into(),
     }))
 }
 
@@ -152,7 +156,7 @@ mod tests {
         let Ok(StateMessage::Leaf(state)) = read(text) else {
             panic!("a leaf");
         };
-        assert_eq!(state.alarm.value, None);
+        assert_eq!(state.alarm.value.text(), None);
         assert_eq!(state.alarm.time, Time::default());
         assert!(write_leaf(&state, Mode::default()).contains(r#""value":null"#));
     }

@@ -32,7 +32,7 @@ pub fn write(severity: Severity, description: &str) -> String {
 }
 
 /// The reminder of active alarms.
-pub fn nag(active: usize) -> String {
+pub fn nag(active: u32) -> String {
     if active == 1 {
         "* There is 1 active alarm".to_owned()
     } else {
