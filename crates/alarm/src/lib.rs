@@ -15,6 +15,7 @@ pub mod path;
 pub mod random;
 pub mod server;
 pub mod severity;
+pub mod simulate;
 pub mod state;
 pub mod text;
 pub mod time;

@@ -1,5 +1,7 @@
 //! `talk:` messages: words for the annunciator.
 
+use serde_json::Value;
+
 use crate::severity::Severity;
 use crate::wire::json::Object;
 
@@ -29,6 +31,27 @@ pub fn write(severity: Severity, description: &str) -> String {
         .text("severity", severity.name())
         .text("talk", &talk)
         .finish()
+}
+
+/// Words that were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Talk {
+    /// Said however much else there is.
+    pub standout: bool,
+    /// Severity.
+    pub severity: Severity,
+    /// What is said.
+    pub words: String,
+}
+
+/// Reads words; nothing if they are none.
+pub fn read(text: &str) -> Option<Talk> {
+    let fields: Value = serde_json::from_str(text).ok()?;
+    Some(Talk {
+        standout: fields.get("standout")?.as_bool()?,
+        severity: fields.get("severity")?.as_str()?.parse().ok()?,
+        words: fields.get("talk")?.as_str()?.to_owned(),
+    })
 }
 
 /// The reminder of active alarms.
@@ -71,6 +94,15 @@ mod tests {
             write(Severity::Ok, STARTED),
             r#"{"standout":false,"severity":"OK","talk":" Alarm server started. Everything is going to be all right."}"#
         );
+        assert_eq!(
+            read(&write(Severity::Minor, "*!Valve")),
+            Some(Talk {
+                standout: true,
+                severity: Severity::Minor,
+                words: "Valve".to_owned()
+            })
+        );
+        assert_eq!(read("{}"), None);
         assert_eq!(nag(1), "* There is 1 active alarm");
         assert_eq!(nag(2), "* There are 2 active alarms");
     }
