@@ -211,6 +211,8 @@ pub fn run(scenario: &Scenario) -> Result<Outcome, PathError> {
         scenario,
         announced: BTreeMap::new(),
         actions: BTreeMap::new(),
+        channels: BTreeMap::new(),
+        wanted: Vec::new(),
         outcome: Outcome::default(),
     };
     for (path, message) in &scenario.items {
@@ -244,6 +246,10 @@ struct Stage<'a> {
     scenario: &'a Scenario,
     announced: BTreeMap<AlarmPath, usize>,
     actions: BTreeMap<AlarmPath, usize>,
+    /// What channels have, also while nobody watches them.
+    channels: BTreeMap<String, State>,
+    /// Channels that the server wants to watch and that have something to tell.
+    wanted: Vec<String>,
     outcome: Outcome,
 }
 
@@ -273,9 +279,15 @@ impl Stage<'_> {
                     time: now,
                     latch: false,
                 };
-                self.server.news(pv, &News::Value(state), now)
+                let name = pv.strip_prefix("ca://").unwrap_or(pv);
+                self.channels.insert(name.to_owned(), state.clone());
+                self.server.news(name, &News::Value(state), now)
             }
-            Happens::Disconnect { pv } => self.server.news(pv, &News::Disconnected, now),
+            Happens::Disconnect { pv } => {
+                let name = pv.strip_prefix("ca://").unwrap_or(pv);
+                self.channels.remove(name);
+                self.server.news(name, &News::Disconnected, now)
+            }
             Happens::Request(request) => {
                 let who = Who {
                     user: "scenario".to_owned(),
@@ -301,6 +313,18 @@ impl Stage<'_> {
     }
 
     fn take(&mut self, at: Duration, effects: Vec<Effect>) {
+        self.carry_out(at, effects);
+        // a channel that connects tells its value at once
+        while let Some(name) = self.wanted.pop() {
+            if let Some(state) = self.channels.get(&name).cloned() {
+                let now = self.scenario.begins.after(at);
+                let effects = self.server.news(&name, &News::Value(state), now);
+                self.carry_out(at, effects);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, at: Duration, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::Publish(record) => self.published(at, &record),
@@ -311,8 +335,8 @@ impl Stage<'_> {
                 Effect::Complain(complaint) => {
                     self.did(at, Did::Complained(complaint.to_string()));
                 }
-                Effect::Connect(_) | Effect::Disconnect(_) | Effect::Restart | Effect::Shutdown => {
-                }
+                Effect::Connect(name) => self.wanted.push(name),
+                Effect::Disconnect(_) | Effect::Restart | Effect::Shutdown => {}
             }
         }
     }

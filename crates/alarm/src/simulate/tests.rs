@@ -115,6 +115,27 @@ fn a_delayed_alarm_is_latched_and_acknowledged() {
 }
 
 #[test]
+fn a_pv_that_is_enabled_tells_what_it_has() {
+    let mut scenario = scenario();
+    let mut off = LeafConfig::new("d");
+    off.enabled = crate::config::Enabled::No;
+    scenario.items = vec![(path("/X/ca:\\/\\/level"), ConfigMessage::Leaf(off))];
+    scenario.steps = vec![
+        value(1, "level", 95.0),
+        Step {
+            at: seconds(2),
+            what: Happens::Request(Request::Enable(vec!["level".to_owned()])),
+        },
+    ];
+    scenario.expectations = vec![
+        expect(1, "/X/ca:\\/\\/level", Severity::Ok),
+        expect(2, "/X/ca:\\/\\/level", Severity::Major),
+    ];
+    let outcome = run(&scenario).unwrap();
+    assert_eq!(outcome.mismatches, [], "{:#?}", outcome.events);
+}
+
+#[test]
 fn what_is_not_as_expected_is_told() {
     let mut scenario = scenario();
     scenario.expectations = vec![
