@@ -8,7 +8,10 @@
 //! writer that can be shut out by a later one (for a leader and its stand-by) will be a second way to open one, beside
 //! [`Bus::writer`]; every writer goes through that one function so that it can be.
 
+mod counters;
+pub mod embedded;
 mod error;
+mod ledger;
 pub mod scripted;
 mod statistics;
 

@@ -86,7 +86,7 @@ mod tests {
         let mut histogram = Histogram::default();
         histogram.add(Duration::from_micros(250), 2);
         histogram.add(Duration::from_micros(251), 1);
-        histogram.add(Duration::from_secs(60), 1);
+        histogram.add(Duration::from_mins(1), 1);
         assert_eq!(
             (
                 histogram.counts[0],

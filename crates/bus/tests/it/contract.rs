@@ -39,7 +39,7 @@ macro_rules! suite {
 pub(crate) use suite;
 
 pub(crate) async fn within_a_minute<T>(test: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), test)
+    tokio::time::timeout(Duration::from_mins(1), test)
         .await
         .expect("nothing happened for a minute")
 }
