@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 part=${1:-all}
 bed=tests/testbed
-real_parts=(helm softioc engine podman modules registry kubernetes loki)
+real_parts=(helm softioc engine podman modules registry kubernetes loki kafka)
 times=()
 started=$SECONDS
 
@@ -63,7 +63,7 @@ build_ahead() {
 }
 
 unit() {
-    testbed helm softioc
+    testbed helm softioc kafka
     cargo test --workspace --exclude ioc --locked
     cargo test --package ioc --lib --locked
 }
