@@ -195,6 +195,11 @@ impl Leaf {
         self.pending.as_deref()
     }
 
+    /// Times of the alarms that count towards the limit, oldest first.
+    pub fn counted(&self) -> &[Time] {
+        &self.counted
+    }
+
     /// Severity of the alarm.
     pub fn severity(&self) -> Severity {
         self.alarm.severity

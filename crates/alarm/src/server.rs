@@ -9,11 +9,14 @@
 //! is one that goes on reading the records of its leader and is started when the leader is gone.
 
 mod action;
+mod actions;
 mod complaints;
 mod filter;
+mod own;
 mod publish;
 mod records;
 mod request;
+mod settle;
 mod sources;
 mod view;
 mod watch;
@@ -24,17 +27,15 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::config::Notes;
-use crate::leaf::Leaf;
 use crate::path::{AlarmPath, PathError};
 use crate::random::Random;
 use crate::server::complaints::Complaints;
 use crate::server::sources::{PvId, Pvs};
-use crate::server::watched::Watched;
+use crate::server::watched::{Group, Watched};
 use crate::severity::Severity;
 use crate::state::{ClientState, State};
 use crate::time::Time;
-use crate::tree::{ItemId, Tree};
+use crate::tree::{Item, ItemId, Tree};
 use crate::wire::command::CommandMessage;
 use crate::wire::key::{Key, Kind};
 use crate::wire::state::Mode;
@@ -66,6 +67,10 @@ pub struct Settings {
     pub host: String,
     /// Where the random numbers of formulas begin.
     pub seed: u64,
+    /// Beginnings of actions that are carried out once more when the alarm is over.
+    pub follow_up: Vec<String>,
+    /// A PV to which 1 is written, and how often.
+    pub heartbeat: Option<(String, Duration)>,
 }
 
 impl Default for Settings {
@@ -79,6 +84,10 @@ impl Default for Settings {
             user: String::new(),
             host: String::new(),
             seed: 0,
+            follow_up: ["mailto:", "cmd:", "infopv:", "webhook:", "slack:"]
+                .map(str::to_owned)
+                .to_vec(),
+            heartbeat: None,
         }
     }
 }
@@ -143,6 +152,7 @@ enum Timer {
     Connect(ItemId),
     Enable(ItemId),
     Filter(ItemId),
+    Action(ItemId),
 }
 
 /// The alarm server.
@@ -150,12 +160,14 @@ enum Timer {
 pub struct Server {
     settings: Settings,
     root: AlarmPath,
-    tree: Tree<Watched, Notes>,
+    tree: Tree<Watched, Group>,
     pvs: Pvs,
     timers: BTreeSet<(Time, Timer)>,
     mode: Mode,
     /// Before the start: the states that were published, until their leaves take them over.
     stored: HashMap<AlarmPath, ClientState>,
+    /// Before the start: what was remembered in the own topic.
+    own: HashMap<AlarmPath, own::Own>,
     /// Configurations that this server wrote and has not read back yet.
     echoes: HashMap<AlarmPath, records::Echo>,
     /// Whether anything but items has changed since [`Server::take_changes`].
@@ -166,6 +178,7 @@ pub struct Server {
     started: bool,
     idle_at: Option<Time>,
     nag_at: Option<Time>,
+    beat_at: Option<Time>,
 }
 
 impl Server {
@@ -185,6 +198,7 @@ impl Server {
             timers: BTreeSet::new(),
             mode: Mode::default(),
             stored: HashMap::new(),
+            own: HashMap::new(),
             echoes: HashMap::new(),
             is_mode_changed: false,
             removed: Vec::new(),
@@ -192,6 +206,7 @@ impl Server {
             started: false,
             idle_at: None,
             nag_at: None,
+            beat_at: None,
         })
     }
 
@@ -218,7 +233,7 @@ impl Server {
     /// When [`Server::tick`] is wanted.
     pub fn deadline(&self) -> Option<Time> {
         let timer = self.timers.first().map(|(time, _timer)| *time);
-        [timer, self.idle_at, self.nag_at]
+        [timer, self.idle_at, self.nag_at, self.beat_at]
             .into_iter()
             .flatten()
             .min()
@@ -227,10 +242,11 @@ impl Server {
     /// A record was read. Records of clients are read as leniently as Phoebus reads them: what cannot be used is
     /// complained about and passed over.
     pub fn record(&mut self, record: &Record, now: Time) -> Vec<Effect> {
-        if record.topic == Topic::Server {
-            return Vec::new();
-        }
-        let result = self.foreign_record(record, now);
+        let result = if record.topic == Topic::Server {
+            self.own_record(record).map(|()| Vec::new())
+        } else {
+            self.foreign_record(record, now)
+        };
         result.unwrap_or_else(|(kind, why)| {
             self.complaints
                 .complain(kind, &record.key, why)
@@ -279,24 +295,28 @@ impl Server {
         let complaints = self.settle(now);
         self.started = true;
         self.nag_at = self.settings.nag_period.map(|period| now.after(period));
+        self.beat_at = self.settings.heartbeat.is_some().then_some(now);
         let mut effects = vec![Self::talk(&self.root, Severity::Ok, talk::STARTED)];
         effects.extend(complaints);
         let items = self.tree.below(self.tree.root());
         for id in &items {
-            if let Some(leaf) = self.tree.leaf(*id) {
-                let severity = leaf.alarm.severity();
-                if leaf.alarm.is_disabled() {
-                    effects.extend(self.publish_leaf(*id));
-                }
-                self.tree.set_severity(*id, severity);
+            if self
+                .tree
+                .leaf(*id)
+                .is_some_and(|leaf| leaf.alarm.is_disabled())
+            {
+                effects.extend(self.publish_leaf(*id));
             }
         }
         for id in items.iter().rev() {
             effects.extend(self.publish_group(*id));
+            let severity = self.tree.item(*id).map(Item::severity);
+            effects.extend(self.act_on(*id, severity.unwrap_or_default(), now));
         }
         for id in items {
             effects.extend(self.watch(id, now));
             self.refresh(id);
+            effects.extend(self.keep(id));
         }
         self.publish_time(&effects, now);
         effects
@@ -351,16 +371,23 @@ impl Server {
             self.timers.pop_first();
             effects.extend(match timer {
                 Timer::Delay(id) => {
-                    self.change(id, |leaf, maintenance| leaf.expire(maintenance, now))
+                    self.change(id, now, |leaf, maintenance| leaf.expire(maintenance, now))
                 }
                 Timer::Connect(id) => self.give_up(id, now),
                 Timer::Enable(id) => self.date_has_come(id, now),
                 Timer::Filter(id) => self.filter_now(id, now),
+                Timer::Action(id) => self.act_now(id, now),
             });
         }
         if self.nag_at.is_some_and(|at| at <= now) {
             self.nag_at = self.settings.nag_period.map(|period| now.after(period));
             effects.extend(self.nag());
+        }
+        if let (Some(at), Some((_pv, period))) = (self.beat_at, &self.settings.heartbeat)
+            && at <= now
+        {
+            self.beat_at = Some(now.after(*period));
+            effects.extend(self.heartbeat());
         }
         self.publish_time(&effects, now);
         if self.idle_at.is_some_and(|at| at <= now) {
@@ -369,30 +396,6 @@ impl Server {
             self.idle_at = Some(now.after(self.settings.idle_timeout));
         }
         effects
-    }
-
-    /// Makes the alarms of all leaves from what was read of them: a PV that was in alarm goes on where it was.
-    fn settle(&mut self, now: Time) -> Vec<Effect> {
-        let mut complaints = Vec::new();
-        for id in self.tree.below(self.tree.root()) {
-            let Some(path) = self.tree.item(id).map(|item| item.path.clone()) else {
-                continue;
-            };
-            let stored = self.stored.remove(&path);
-            if let Some(watched) = self.tree.leaf_mut(id) {
-                let behaviour = watched.config.behaviour();
-                watched.alarm = match stored {
-                    Some(state) if state.alarm.severity != Severity::Ok => {
-                        Leaf::restored(behaviour, &state, now)
-                    }
-                    _ => Leaf::new(behaviour, now),
-                };
-                complaints.extend(self.refilter(id));
-                self.apply_enabled(id, now);
-            }
-        }
-        self.stored = HashMap::new();
-        complaints
     }
 }
 

@@ -1,19 +1,30 @@
 //! What was passed over, counted by kind and told once of each.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::server::Effect;
 
 /// Why something was passed over.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the record `{key}` is passed over: {why}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
     /// What sort of thing it is.
     pub kind: ComplaintKind,
-    /// Key of the record.
+    /// Key of the record; of a PV that cannot be made, its name.
     pub key: String,
     /// Why.
     pub why: String,
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, key, why } = self;
+        match kind {
+            ComplaintKind::Pv => write!(formatter, "the PV `{key}` cannot be made: {why}"),
+            ComplaintKind::Filter | ComplaintKind::Action => write!(formatter, "`{key}`: {why}"),
+            _ => write!(formatter, "the record `{key}` is passed over: {why}"),
+        }
+    }
 }
 
 /// What sort of thing was passed over.

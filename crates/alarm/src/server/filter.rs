@@ -133,7 +133,7 @@ impl Server {
         filter.due = None;
         filter.enables = filter.formula.enables(&inputs, &mut || random.draw());
         let enables = filter.enables;
-        self.change(id, |leaf, maintenance| {
+        self.change(id, now, |leaf, maintenance| {
             leaf.set_enabled(enables, maintenance, now)
         })
     }

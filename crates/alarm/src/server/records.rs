@@ -10,7 +10,7 @@ use crate::server::request::Who;
 use crate::server::watched::{Kept, Watched};
 use crate::server::{ComplaintKind, Effect, Record, Server, Timer, Topic};
 use crate::time::Time;
-use crate::tree::{Content, ItemId};
+use crate::tree::{Content, Item, ItemId};
 use crate::wire::command::Command;
 use crate::wire::config::{ConfigMessage, Signed};
 use crate::wire::key::{Key, Kind};
@@ -143,13 +143,19 @@ impl Server {
                     .put_group(path)
                     .map_err(|error| error.to_string())?;
                 if let Some(own) = self.tree.group_mut(id) {
-                    *own = notes;
+                    own.notes = notes;
                 }
-                let effects = if is_new && self.started {
-                    self.publish_group(id).into_iter().collect()
-                } else {
-                    Vec::new()
-                };
+                self.tree.note(id);
+                let mut effects = Vec::new();
+                if self.started {
+                    if is_new {
+                        effects.extend(self.publish_group(id));
+                    }
+                    effects.extend(self.check_actions(id));
+                    let severity = self.tree.item(id).map(Item::severity);
+                    effects.extend(self.write_severity(id, severity.unwrap_or_default()));
+                    effects.extend(self.keep(id));
+                }
                 self.publish_time(&effects, now);
                 Ok(effects)
             }
@@ -178,6 +184,8 @@ impl Server {
             is_wanted: true,
             filter: None,
             shelving: None,
+            actions: None,
+            kept: 0,
             connect_by: None,
             enable_at: None,
         };
@@ -200,6 +208,7 @@ impl Server {
             }
         }
         effects.extend(self.refilter(id));
+        effects.extend(self.check_actions(id));
         effects.extend(self.apply_enabled(id, now));
         effects.extend(self.watch(id, now));
         Ok(effects)
@@ -217,9 +226,10 @@ impl Server {
         if !self.started {
             return Vec::new();
         }
-        let mut effects = self.change(id, |leaf, maintenance| {
+        let mut effects = self.change(id, now, |leaf, maintenance| {
             leaf.set_behaviour(behaviour, maintenance, now)
         });
+        effects.extend(self.check_actions(id));
         self.check_shelving(id);
         self.tree.note(id);
         let was_wanted = self.is_wanted(id);
@@ -234,6 +244,7 @@ impl Server {
             }
         }
         effects.extend(self.apply_enabled(id, now));
+        effects.extend(self.keep(id));
         effects
     }
 
@@ -280,7 +291,11 @@ impl Server {
         if was_enabled == enabled {
             return Vec::new();
         }
-        let mut effects = self.change(id, |leaf, maintenance| {
+        if !enabled {
+            // an alarm that is switched off is not over: nobody is told so
+            self.cancel_actions(id);
+        }
+        let mut effects = self.change(id, now, |leaf, maintenance| {
             leaf.set_enabled(enabled, maintenance, now)
         });
         if !self.started {
@@ -306,6 +321,7 @@ impl Server {
         let mut inputs = Vec::new();
         for id in &doomed {
             self.forget_timer(*id);
+            self.cancel_actions(*id);
             inputs.extend(self.end_filter(*id));
             if let Some(own) = self.tree.leaf(*id).map(|leaf| leaf.pv) {
                 inputs.push(own);
@@ -332,10 +348,19 @@ impl Server {
         if self.started {
             for id in changed {
                 effects.extend(self.publish_group(id));
+                let severity = self.tree.item(id).map(Item::severity);
+                effects.extend(self.act_on(id, severity.unwrap_or_default(), now));
             }
         }
         for (path, content) in removed {
             self.removed.push(path.clone());
+            let kept = match &content {
+                Content::Leaf(watched) => watched.kept,
+                Content::Group { own, .. } => own.kept,
+            };
+            if kept != 0 && self.started {
+                effects.push(Self::forget_own(&path));
+            }
             if !matches!(content, Content::Leaf(_)) {
                 continue;
             }
@@ -360,8 +385,8 @@ impl Server {
             return Vec::new();
         }
         let effects = match command {
-            Command::Acknowledge => self.each_leaf(key, |leaf| leaf.acknowledge(now)),
-            Command::Unacknowledge => self.each_leaf(key, Leaf::unacknowledge),
+            Command::Acknowledge => self.each_leaf(key, now, |leaf| leaf.acknowledge(now)),
+            Command::Unacknowledge => self.each_leaf(key, now, Leaf::unacknowledge),
             Command::Maintenance(on) => self.set_maintenance(*on, now),
             Command::Notify(on) => self.set_notify(*on),
             Command::Restart => vec![Effect::Restart],
@@ -388,10 +413,12 @@ impl Server {
         let mut effects = Vec::new();
         if on {
             for id in self.tree.below(self.tree.root()) {
-                effects.extend(self.change(id, |leaf, _maintenance| leaf.enter_maintenance(now)));
+                effects
+                    .extend(self.change(id, now, |leaf, _maintenance| leaf.enter_maintenance(now)));
             }
         }
         effects.extend(self.publish_group(self.tree.root()));
+        effects.push(self.keep_mode());
         effects
     }
 
@@ -401,7 +428,8 @@ impl Server {
         }
         self.mode.notify = on;
         self.is_mode_changed = true;
-        self.publish_group(self.tree.root()).into_iter().collect()
+        let root = self.publish_group(self.tree.root());
+        root.into_iter().chain([self.keep_mode()]).collect()
     }
 
     fn refuse(&mut self, key: &Key, why: String) -> Vec<Effect> {
@@ -414,6 +442,7 @@ impl Server {
     pub(super) fn each_leaf(
         &mut self,
         key: &Key,
+        now: Time,
         mut what: impl FnMut(&mut Leaf) -> Told,
     ) -> Vec<Effect> {
         let Some(id) = self.tree.find(&key.path) else {
@@ -421,7 +450,7 @@ impl Server {
         };
         let mut effects = Vec::new();
         for id in self.tree.below(id) {
-            effects.extend(self.change(id, |leaf, _maintenance| what(leaf)));
+            effects.extend(self.change(id, now, |leaf, _maintenance| what(leaf)));
         }
         effects
     }

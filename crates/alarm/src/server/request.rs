@@ -188,7 +188,7 @@ impl Server {
             Request::Acknowledge(items) => {
                 let targets = self.targets(items)?;
                 self.touch(&targets, &mut touched, &mut effects, |server, id| {
-                    server.told_if(id, Severity::is_active, |leaf| leaf.acknowledge(now))
+                    server.told_if(id, now, Severity::is_active, |leaf| leaf.acknowledge(now))
                 });
             }
             Request::Unacknowledge(items) => {
@@ -196,7 +196,7 @@ impl Server {
                 let is_acknowledged =
                     |severity: Severity| !severity.is_active() && severity != Severity::Ok;
                 self.touch(&targets, &mut touched, &mut effects, |server, id| {
-                    server.told_if(id, is_acknowledged, Leaf::unacknowledge)
+                    server.told_if(id, now, is_acknowledged, Leaf::unacknowledge)
                 });
             }
             Request::Enable(items) => {
@@ -289,6 +289,7 @@ impl Server {
     fn told_if(
         &mut self,
         id: ItemId,
+        now: Time,
         wanted: impl Fn(Severity) -> bool,
         what: impl FnOnce(&mut Leaf) -> Told,
     ) -> Vec<Effect> {
@@ -299,7 +300,7 @@ impl Server {
         if !is_wanted {
             return Vec::new();
         }
-        self.change(id, |leaf, _maintenance| what(leaf))
+        self.change(id, now, |leaf, _maintenance| what(leaf))
     }
 
     fn standing(&self, id: ItemId) -> Option<Standing> {
@@ -337,6 +338,7 @@ impl Server {
             if shelving.as_ref().is_some_and(|new| new.reason.is_some()) {
                 watched.shelving = shelving.map(Box::new);
                 self.refresh(id);
+                return self.keep(id).into_iter().collect();
             }
             return Vec::new();
         }

@@ -1,6 +1,10 @@
 //! The server through its own doors.
 
+mod actions;
+mod foreign;
 mod requests;
+mod restart;
+mod sources;
 
 use super::*;
 use crate::Value;

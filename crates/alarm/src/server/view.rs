@@ -181,10 +181,10 @@ impl Server {
     /// # Errors
     ///
     /// The place does not exist.
-    pub fn items(
-        &self,
+    pub fn items<'a>(
+        &'a self,
         selection: &Selection,
-    ) -> Result<impl Iterator<Item = ItemView<'_>>, Refusal> {
+    ) -> Result<impl Iterator<Item = ItemView<'a>> + use<'a>, Refusal> {
         let roots = match &selection.place {
             Wanted::Everywhere => vec![self.tree.root()],
             Wanted::Named(name) => self.find_items(name),
@@ -259,7 +259,7 @@ impl Server {
         let item = self.tree.item(id)?;
         let kind = match &item.content {
             Content::Group { own, children, .. } => KindView::Group(GroupView {
-                notes: own,
+                notes: &own.notes,
                 children: children.len(),
                 counts: self.tree.counts(id)?,
             }),

@@ -6,7 +6,7 @@ use crate::path::AlarmPath;
 use crate::server::{Effect, News, Server, Timer};
 use crate::state::State;
 use crate::time::Time;
-use crate::tree::ItemId;
+use crate::tree::{Item, ItemId};
 use crate::wire::talk;
 
 impl Server {
@@ -17,7 +17,7 @@ impl Server {
             News::Disconnected => State::disconnected(now),
             News::Impossible => State::no_pv(now),
         };
-        self.change(id, |leaf, maintenance| {
+        self.change(id, now, |leaf, maintenance| {
             leaf.receive(state, maintenance, now)
         })
     }
@@ -55,6 +55,7 @@ impl Server {
     pub(super) fn change(
         &mut self,
         id: ItemId,
+        now: Time,
         what: impl FnOnce(&mut Leaf, bool) -> Told,
     ) -> Vec<Effect> {
         let maintenance = self.mode.maintenance;
@@ -62,9 +63,15 @@ impl Server {
             return Vec::new();
         };
         let before = watched.alarm.deadline();
+        let counted = watched.alarm.counted().len();
         let told = what(&mut watched.alarm, maintenance);
         let after = watched.alarm.deadline();
         let severity = watched.alarm.severity();
+        // what is pending may have changed without another deadline
+        let is_kept = after.is_some()
+            || watched.kept != 0
+            || counted != 0
+            || !watched.alarm.counted().is_empty();
         let description = told
             .annunciate
             .map(|_severity| watched.config.description.to_string());
@@ -80,12 +87,28 @@ impl Server {
         if is_pending_changed || told.state {
             self.refresh(id);
         }
-        if !told.state || !self.started {
+        if !self.started {
             return Vec::new();
         }
-        let mut effects: Vec<Effect> = self.publish_leaf(id).into_iter().collect();
-        for group in self.tree.set_severity(id, severity) {
-            effects.extend(self.publish_group(group));
+        let mut effects = Vec::new();
+        if told.state {
+            effects.extend(self.publish_leaf(id));
+            let was = self.tree.item(id).map(Item::severity);
+            let groups = self.tree.set_severity(id, severity);
+            for group in &groups {
+                effects.extend(self.publish_group(*group));
+                self.tree.note(*group);
+            }
+            if was != Some(severity) {
+                effects.extend(self.act_on(id, severity, now));
+            }
+            for group in groups {
+                let severity = self.tree.item(group).map(Item::severity);
+                effects.extend(self.act_on(group, severity.unwrap_or_default(), now));
+            }
+        }
+        if is_kept {
+            effects.extend(self.keep(id));
         }
         if let (Some(severity), Some(description)) = (told.annunciate, description)
             && let Some(path) = self.tree.item(id).map(|item| item.path.clone())
@@ -134,7 +157,7 @@ impl Server {
             // without inputs nothing will ever change: it counts as it is
             self.filter_later(id, now);
         } else if !has_filter {
-            effects.extend(self.change(id, |leaf, maintenance| {
+            effects.extend(self.change(id, now, |leaf, maintenance| {
                 leaf.set_enabled(true, maintenance, now)
             }));
         }

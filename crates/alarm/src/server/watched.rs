@@ -2,6 +2,7 @@
 
 use crate::config::{Enabled, LeafConfig, Notes};
 use crate::leaf::{Behaviour, Leaf};
+use crate::server::actions::Actions;
 use crate::server::filter::Filter;
 use crate::server::request::Shelving;
 use crate::server::sources::PvId;
@@ -18,10 +19,22 @@ pub(super) struct Watched {
     pub(super) filter: Option<Box<Filter>>,
     /// Who disabled it, until when and why.
     pub(super) shelving: Option<Box<Shelving>>,
+    pub(super) actions: Option<Box<Actions>>,
+    /// What of it stands in the server's own topic, as a digest.
+    pub(super) kept: u64,
     /// When it counts as disconnected unless something is heard before.
     pub(super) connect_by: Option<Time>,
     /// When its date comes.
     pub(super) enable_at: Option<Time>,
+}
+
+/// A group of the tree.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    pub(super) notes: Notes,
+    pub(super) actions: Option<Box<Actions>>,
+    /// What of it stands in the server's own topic, as a digest.
+    pub(super) kept: u64,
 }
 
 /// A [`LeafConfig`] in little space: most PVs have no filter and no guidance.

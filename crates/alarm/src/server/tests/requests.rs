@@ -121,9 +121,13 @@ fn shelving_is_a_date_for_others_and_has_a_reason_here() {
             r#"Main config:/X/a/one {"user":"op","host":"desk","description":"d","enabled":"2027-01-15T09:00:10"}"#,
             r#"Main state:/X/a/one {"severity":"OK","message":"Disabled","value":"","time":{"seconds":1800000010,"nano":0},"current_severity":"OK","current_message":"OK"}"#,
             r#"Main state:/X/a {"severity":"OK"}"#,
+            r#"Server memory:/X/a/one {"shelved":{"user":"op","host":"desk","since":{"seconds":1800000010,"nano":0},"until":{"seconds":1800003610,"nano":0},"reason":"pump is being changed"}}"#,
         ]
     );
-    assert_eq!(server.take_changes().items, [path("/X/a/one")]);
+    assert_eq!(
+        server.take_changes().items,
+        [path("/X/a/one"), path("/X/a")]
+    );
     let at_path = path("/X/a/one");
     let item = server.item(&at_path).unwrap();
     let KindView::Leaf(leaf) = item.kind else {
@@ -172,7 +176,7 @@ fn a_client_that_enables_ends_the_shelving() {
         reason: None,
     };
     let (_, written) = ask(&mut server, &request, 1);
-    assert_eq!(written.len(), 2, "{written:?}");
+    assert_eq!(written.len(), 3, "{written:?}");
     // our own record comes back from the bus, then that of a client
     let own = Record {
         topic: Topic::Main,
