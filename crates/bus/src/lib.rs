@@ -11,6 +11,7 @@
 mod counters;
 pub mod embedded;
 mod error;
+pub mod kafka;
 mod ledger;
 pub mod scripted;
 mod statistics;

@@ -10,4 +10,5 @@
 
 mod contract;
 mod embedded;
+mod kafka;
 mod scripted;
