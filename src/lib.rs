@@ -8,6 +8,7 @@
 //! values and return values; what they have to tell goes through [`diagnostic::Diagnostic`], an error, or a
 //! progress trait that the caller implements.
 
+pub mod alarm;
 pub mod charts;
 pub mod check;
 pub mod cli;

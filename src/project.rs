@@ -43,6 +43,9 @@ pub struct ProjectFile {
     /// Releases.
     #[serde(default)]
     pub release: ReleaseTable,
+    /// The alarm system.
+    #[serde(default)]
+    pub alarm: AlarmTable,
     /// Beamlines by name.
     #[serde(default)]
     pub beamline: BTreeMap<String, BeamlineTable>,
@@ -145,6 +148,22 @@ pub struct LogsTable {
 pub struct ReleaseTable {
     /// Where charts are pushed to, as `oci://HOST/PATH`.
     pub charts: Option<String>,
+}
+
+/// `[alarm]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AlarmTable {
+    /// Name of the configuration.
+    pub config: Option<String>,
+    /// Kafka brokers, as `host:port,host:port`.
+    pub kafka: Option<String>,
+    /// Java properties file with further settings of the Kafka client, relative to the project.
+    pub kafka_properties: Option<PathBuf>,
+    /// Folder of the bus in files, relative to the project.
+    pub bus: Option<PathBuf>,
+    /// Address of the control API of the alarm server.
+    pub api: Option<String>,
 }
 
 /// `[beamline.NAME]`

@@ -19,6 +19,26 @@ pub use serde_saphyr::Spanned;
 /// Largest YAML file that is read, in bytes. Image definitions and recipes have a few kilobytes.
 pub const LARGEST_FILE: usize = 4 * 1024 * 1024;
 
+/// How much a file may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes.
+    pub bytes: usize,
+    /// Lists, mappings and single values together.
+    pub nodes: usize,
+    /// How deep lists and mappings may be nested.
+    pub depth: usize,
+}
+
+impl Bounds {
+    /// Those of definitions that people write by hand.
+    pub const DEFINITION: Self = Self {
+        bytes: LARGEST_FILE,
+        nodes: 250_000,
+        depth: 64,
+    };
+}
+
 /// Reads `source`, the text of the file `path`, into a type.
 ///
 /// # Errors
@@ -26,17 +46,38 @@ pub const LARGEST_FILE: usize = 4 * 1024 * 1024;
 /// A diagnostic that names the place and what was expected there; also for duplicate keys and for documents
 /// whose aliases expand without bound.
 pub fn from_str<T: DeserializeOwned>(path: &Path, source: &str) -> Result<T, Box<Diagnostic>> {
-    if source.len() > LARGEST_FILE {
+    from_str_within(path, source, Bounds::DEFINITION)
+}
+
+/// As [`from_str`], with other bounds.
+///
+/// # Errors
+///
+/// As [`from_str`].
+pub fn from_str_within<T: DeserializeOwned>(
+    path: &Path,
+    source: &str,
+    bounds: Bounds,
+) -> Result<T, Box<Diagnostic>> {
+    if source.len() > bounds.bytes {
         return Err(Box::new(
             Diagnostic::error(format!(
-                "`{}` has {} bytes, more than the {LARGEST_FILE} that a definition may have",
+                "`{}` has {} bytes, more than the {} that a definition may have",
                 path.display(),
-                source.len()
+                source.len(),
+                bounds.bytes
             ))
             .in_file(path),
         ));
     }
-    let options = serde_saphyr::options! { with_snippet: false };
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        budget: serde_saphyr::budget! {
+            max_nodes: bounds.nodes,
+            max_events: bounds.nodes.saturating_mul(4),
+            max_depth: bounds.depth,
+        },
+    };
     serde_saphyr::from_str_with_options(source, options)
         .map_err(|error| Box::new(diagnose(path, source, &error)))
 }
@@ -61,6 +102,17 @@ pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_saphy
 /// Where a spanned value stands in its file.
 pub fn place_of<T>(path: &Path, source: &str, spanned: &Spanned<T>) -> Place {
     place_at(path, source, &spanned.referenced)
+}
+
+/// Which bytes of its file a spanned value is; empty where the library does not know.
+pub fn range_of<T>(source: &str, spanned: &Spanned<T>) -> std::ops::Range<usize> {
+    let span = spanned.referenced.span();
+    let at = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok());
+    let begin = at(span.byte_offset()).unwrap_or(0).min(source.len());
+    let end = begin
+        .saturating_add(at(span.byte_len()).unwrap_or(0))
+        .min(source.len());
+    begin..end
 }
 
 fn place_at(path: &Path, source: &str, location: &serde_saphyr::Location) -> Place {

@@ -3,9 +3,11 @@
 //! Nothing here reads files or the environment by hand; defaults that come from files are resolved in
 //! [`crate::settings`].
 
+pub mod alarm;
 pub mod auth;
 pub mod beamline;
 pub mod build;
+pub mod bus;
 pub mod chart;
 pub mod check;
 pub mod cluster;
@@ -110,6 +112,8 @@ pub enum Verb {
     Node(node::NodeArgs),
     /// List beamlines; make what one needs on a cluster
     Beamline(beamline::BeamlineVerbArgs),
+    /// Alarms: configurations, and trying them out
+    Alarm(alarm::AlarmArgs),
     /// Ask what the cluster lets you do
     Auth(auth::AuthArgs),
     /// Remove instances and their release history

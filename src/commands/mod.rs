@@ -1,6 +1,7 @@
 //! The work of each verb: resolved settings and arguments in, data or effect out. One file per verb.
 
 pub mod acting;
+mod alarm;
 mod at_once;
 pub mod attach;
 pub mod beamline_init;
@@ -191,6 +192,7 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
                 Box::pin(beamline_init::beamline_init(&args, context)).await
             }
         },
+        Verb::Alarm(args) => Box::pin(alarm::alarm(args.verb, context)).await,
         Verb::Auth(args) => match args.what {
             AuthVerb::CanI(args) => can_i::can_i(&args, context).await,
         },

@@ -32,7 +32,7 @@ pub enum ErrorKind {
     Engine,
     /// The Kubernetes API cannot be reached, or has trouble.
     Cluster,
-    /// The cluster does not let us: credentials, permissions, quota, policy.
+    /// The cluster or the bus does not let us: credentials, permissions, quota, policy.
     Forbidden,
     /// A build step failed.
     Build,
@@ -48,13 +48,15 @@ pub enum ErrorKind {
     System,
     /// Standard output was closed by its reader.
     BrokenPipe,
+    /// The alarm bus or the alarm server cannot be reached, or has trouble.
+    Bus,
     /// A defect of `ioc`.
     Internal,
 }
 
 impl ErrorKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Negative,
         Self::Usage,
         Self::Input,
@@ -68,6 +70,7 @@ impl ErrorKind {
         Self::System,
         Self::Cluster,
         Self::Forbidden,
+        Self::Bus,
         Self::Internal,
         Self::Interrupted,
         Self::BrokenPipe,
@@ -89,6 +92,7 @@ impl ErrorKind {
             Self::System => 11,
             Self::Cluster => 12,
             Self::Forbidden => 13,
+            Self::Bus => 14,
             Self::Internal => 70,
             Self::Interrupted => 130,
             Self::BrokenPipe => 141,

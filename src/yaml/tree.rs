@@ -5,6 +5,7 @@
 //! `crates/helm`, with Helm's rules.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,7 +50,20 @@ impl Tree {
     ///
     /// A diagnostic with the place: broken YAML, a key that stands twice, aliases without bound.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Box<Diagnostic>> {
-        let root = yaml::from_str(path, text)?;
+        Self::parse_within(path, text, yaml::Bounds::DEFINITION)
+    }
+
+    /// As [`Self::parse`], with other bounds.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn parse_within(
+        path: &Path,
+        text: &str,
+        bounds: yaml::Bounds,
+    ) -> Result<Self, Box<Diagnostic>> {
+        let root = yaml::from_str_within(path, text, bounds)?;
         let (path, text) = (path.to_path_buf(), text.to_owned());
         Ok(Self {
             file: Arc::new(File { path, text }),
@@ -110,6 +124,19 @@ impl<'a> Cursor<'a> {
         match self.key {
             Some(key) => yaml::place_of(&self.file.path, &self.file.text, key),
             None => self.place(),
+        }
+    }
+
+    /// Which bytes of the file the value is.
+    pub fn range(&self) -> Range<usize> {
+        yaml::range_of(&self.file.text, self.value)
+    }
+
+    /// Which bytes of the file its key is; those of the value when it has none.
+    pub fn key_range(&self) -> Range<usize> {
+        match self.key {
+            Some(key) => yaml::range_of(&self.file.text, key),
+            None => self.range(),
         }
     }
 

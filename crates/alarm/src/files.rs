@@ -1,8 +1,11 @@
-//! Alarm trees as files: Phoebus' XML and the tables of SLAC, read into one model with the place of everything.
+//! Alarm trees as files: Phoebus' XML and the tables of SLAC, read into one model with the place of everything. Our own
+//! format is read elsewhere, into the same model: it needs the YAML library.
 //!
 //! Reading never stops at the first mistake: all of them are [`Finding`]s. This module opens no file: whoever reads
 //! passes a [`Loader`] for what is included.
 
+pub mod check;
+pub mod loss;
 pub mod table;
 pub mod tree;
 pub mod xml;
@@ -10,7 +13,9 @@ pub mod xml;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-pub use tree::{Branch, Entry, Origin, TreeFile};
+pub use check::Compatibility;
+pub use loss::{Loss, losses};
+pub use tree::{Branch, Entry, Item, Origin, Places, TreeFile};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,7 +110,7 @@ impl Reading {
     }
 }
 
-/// A place in a file: which source, and which bytes of its text.
-pub(crate) fn origin(file: usize, span: Range<usize>) -> Origin {
+/// A place in a file: which of the sources, and which bytes of its text.
+pub fn origin(file: usize, span: Range<usize>) -> Origin {
     Origin { file, span }
 }

@@ -12,6 +12,7 @@ pub mod files;
 pub mod formula;
 pub mod leaf;
 pub mod path;
+pub mod plan;
 pub mod random;
 pub mod server;
 pub mod severity;

@@ -23,7 +23,7 @@ mod read;
 mod write;
 
 pub use read::read;
-pub use write::{Loss, write};
+pub use write::write;
 
 #[cfg(test)]
 mod tests;

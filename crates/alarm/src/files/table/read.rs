@@ -5,7 +5,9 @@ use std::path::Path;
 use csv::{ReaderBuilder, StringRecord};
 
 use crate::config::{Enabled, LeafConfig, Notes, TitleDetail};
-use crate::files::{Branch, Entry, Finding, Loader, Origin, Reading, Source, TreeFile, origin};
+use crate::files::{
+    Branch, Entry, Finding, Loader, Origin, Places, Reading, Source, TreeFile, origin,
+};
 use crate::wire::config::date;
 
 /// Headings that are understood, in the order in which they are written.
@@ -99,6 +101,7 @@ impl Table<'_> {
             name: name.to_owned(),
             origin: origin(0, 0..0),
             notes: Notes::default(),
+            places: Places::default(),
             entries: Vec::new(),
         };
         // the groups from the root down to the current one
@@ -249,6 +252,7 @@ impl Table<'_> {
             name,
             origin: self.cell(row, 1),
             notes: self.notes(row),
+            places: Places::default(),
             entries: Vec::new(),
         });
     }
@@ -286,7 +290,10 @@ impl Table<'_> {
         Some(Entry::Pv {
             name,
             origin: self.cell(row, 2),
-            filter_origin: self.cell(row, 7),
+            places: Places {
+                filter: Some(self.cell(row, 7)),
+                actions: Vec::new(),
+            },
             config,
         })
     }

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::*;
+use crate::config::{LeafConfig, Notes, TitleDetail};
 use crate::files::Reading;
-use crate::files::tree::{Compatibility, Item};
+use crate::files::loss::losses;
+use crate::files::{Branch, Compatibility, Entry, Item, Origin, Places};
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
 
@@ -61,9 +63,7 @@ fn a_whole_table_is_written_again() {
             "/X/Other/SIOC:HEARTBEAT"
         ]
     );
-    let (text, losses) = write(&tree);
-    assert_eq!(text, WHOLE);
-    assert_eq!(losses, []);
+    assert_eq!(write(&tree), WHOLE);
     assert_eq!(tree.check(Compatibility::Ours), []);
 }
 
@@ -92,26 +92,30 @@ fn what_a_table_cannot_hold_is_said() {
         crate::files::xml::read(Path::new("a.xml"), &mut |_path| Ok(xml.as_bytes().to_vec()))
             .tree
             .unwrap();
-    let (text, losses) = write(&tree);
+    let text = write(&tree);
     assert_eq!(
         text,
         "#Indent,Branch,PV,Description,Latch,Delay,Count,Filter,Guidance,Enabled,Annunciate\n0,a,,,,,,,,,\n,,p,p,TRUE,,,,d,FALSE,FALSE\n"
     );
-    let losses: Vec<String> = losses
-        .iter()
-        .map(|loss| format!("{} {}", loss.path, loss.what))
-        .collect();
+    let again = read_text(&text).tree.unwrap();
+    let mut lost = Vec::new();
+    for loss in losses(&tree, &again) {
+        for field in loss.fields {
+            lost.push(format!(
+                "{} {}: {} -> {}",
+                loss.path, field.field, field.before, field.after
+            ));
+        }
+    }
     assert_eq!(
-        losses,
+        lost,
         [
-            "/X/a displays",
-            "/X/a/p all guidance but the first",
-            "/X/a/p the title of the guidance",
-            "/X/a/p automated actions"
+            "/X/a displays: t: d -> ",
+            "/X/a/p guidance: t: d;  -> d",
+            "/X/a/p actions: m: mailto:a@b -> "
         ]
     );
-    let again = read_text(&text).tree.unwrap();
-    assert_eq!(write(&again).0, text);
+    assert_eq!(write(&again), text);
 }
 
 #[test]
@@ -195,5 +199,55 @@ proptest! {
         for finding in &reading.findings {
             prop_assert!(reading.sources[0].text.get(finding.origin.span.clone()).is_some());
         }
+    }
+}
+
+fn entry() -> impl Strategy<Value = (bool, String, String, u32, bool)> {
+    (
+        any::<bool>(),
+        "[a-zA-Z:][a-z:,\" ]{0,6}[a-z]",
+        "[ -~\n]{0,12}",
+        0_u32..9,
+        any::<bool>(),
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_back(items in proptest::collection::vec(entry(), 0..12)) {
+        let mut tree = read_text("#Indent,Branch,PV\n").tree.unwrap();
+        let mut seen = std::collections::HashSet::new();
+        for (is_group, name, text, number, flag) in items {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            let mut config = LeafConfig::new(name.clone());
+            if !text.trim().is_empty() {
+                text.trim().clone_into(&mut config.description);
+                text.trim().clone_into(&mut config.filter);
+            }
+            config.delay = number;
+            config.count = number / 2;
+            config.latching = flag;
+            config.annunciating = !flag;
+            let pv = Entry::Pv { name: name.clone(), origin: Origin::default(), places: Places::default(), config };
+            if is_group {
+                let mut notes = Notes::default();
+                if !text.trim().is_empty() {
+                    notes.guidance.push(TitleDetail { title: String::new(), details: text.trim().to_owned() });
+                }
+                let entries = vec![pv];
+                tree.entries.push(Entry::Group(Branch { name, origin: Origin::default(), notes, places: Places::default(), entries }));
+            } else {
+                tree.entries.push(pv);
+            }
+        }
+        tree.normalize();
+        let text = write(&tree);
+        let again = read_text(&text);
+        prop_assert_eq!(shown(&again), Vec::<String>::new());
+        let again = again.tree.unwrap();
+        prop_assert_eq!(format!("{:?}", again.items()), format!("{:?}", tree.items()));
+        prop_assert_eq!(losses(&tree, &again), []);
     }
 }

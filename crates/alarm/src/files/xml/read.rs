@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::config::{Action, Enabled, LeafConfig, Notes, TitleDetail};
 use crate::files::xml::document::{Documents, Element};
-use crate::files::{Branch, Entry, Finding, Loader, Reading, TreeFile};
+use crate::files::{Branch, Entry, Finding, Loader, Places, Reading, TreeFile};
 use crate::wire::config::date;
 
 /// Elements that a group may have.
@@ -72,6 +72,7 @@ impl Reader {
             name,
             origin: root.origin.clone(),
             notes: self.notes(root),
+            places: places(root),
             entries: self.entries(root),
         })
     }
@@ -88,6 +89,7 @@ impl Reader {
                         name,
                         origin: child.origin.clone(),
                         notes: self.notes(child),
+                        places: places(child),
                         entries: self.entries(child),
                     }));
                 }
@@ -132,9 +134,10 @@ impl Reader {
         Some(Entry::Pv {
             name,
             origin: element.origin.clone(),
-            filter_origin: filter
-                .map(|filter| filter.text_origin.clone())
-                .unwrap_or_default(),
+            places: Places {
+                filter: filter.map(|filter| filter.text_origin.clone()),
+                ..places(element)
+            },
             config,
         })
     }
@@ -275,6 +278,18 @@ impl Reader {
         .expected(format!("one of {}", known.join(", ")));
         finding.hint = near.map(|near| format!("did you mean `<{near}>`?"));
         self.findings.push(finding);
+    }
+}
+
+/// Where the actions of an element stand.
+fn places(element: &Element) -> Places {
+    let actions = element.children("automated_action").map(|action| {
+        let details = action.children("details").next();
+        details.map_or_else(|| action.origin.clone(), |one| one.text_origin.clone())
+    });
+    Places {
+        filter: None,
+        actions: actions.collect(),
     }
 }
 

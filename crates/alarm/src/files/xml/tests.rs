@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::config::Enabled;
-use crate::files::tree::Compatibility;
+use crate::files::Compatibility;
 use crate::files::{Entry, Reading};
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
