@@ -4,5 +4,6 @@
 //! `crates/alarm`; this module opens the files, knows the formats that need our YAML library, and asks others.
 
 pub mod annotations;
+pub mod bus;
 pub mod document;
 pub mod files;

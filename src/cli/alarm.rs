@@ -49,6 +49,12 @@ pub struct ConfigArgs {
 pub enum ConfigVerb {
     /// Find mistakes in alarm configurations: structure, names, filters, dates, actions
     Check(CheckArgs),
+    /// Show what applying a file would change on the bus
+    Diff(DiffArgs),
+    /// Publish what is different, and nothing else
+    Apply(ApplyArgs),
+    /// Write the configuration that is on the bus as a file
+    Export(ExportArgs),
     /// Turn one format into another, and say what that loses
     Convert(ConvertArgs),
 }

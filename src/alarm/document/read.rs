@@ -21,6 +21,8 @@ const BOUNDS: Bounds = Bounds {
     nodes: 4_000_000,
     depth: 150,
 };
+/// Bytes of stack that reading as deep as [`BOUNDS`] allow may take.
+const STACK: usize = 64 * 1024 * 1024;
 /// How deep files may include each other.
 const DEEPEST_INCLUDE: usize = 16;
 
@@ -162,7 +164,7 @@ impl Documents<'_, '_> {
         };
         // a byte order mark is no part of the text
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
-        let parsed = Tree::parse_within(path, &text, BOUNDS);
+        let parsed = parse(path, &text);
         let result = match parsed {
             Ok(tree) => Some((number, tree)),
             Err(diagnostic) => {
@@ -587,6 +589,21 @@ impl Documents<'_, '_> {
         }
         self.findings.push(finding);
     }
+}
+
+/// Reads the YAML on a stack of its own: each level of a deep tree takes several kilobytes of it.
+fn parse(path: &Path, text: &str) -> Result<Tree, Box<Diagnostic>> {
+    let failed = |why: String| Box::new(Diagnostic::error(why).in_file(path));
+    std::thread::scope(|scope| {
+        let reading = std::thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, || Tree::parse_within(path, text, BOUNDS))
+            .map_err(|error| failed(format!("reading cannot begin: {error}")))?;
+        match reading.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 /// The part of a range that is on its first line.

@@ -15,6 +15,9 @@ pub(crate) async fn alarm(verb: AlarmVerb, context: &Context) -> CommandResult<O
     match verb {
         AlarmVerb::Config(args) => match args.verb {
             ConfigVerb::Check(args) => config::check::check(&args, context),
+            ConfigVerb::Diff(args) => config::diff::diff(&args, context).await,
+            ConfigVerb::Apply(args) => config::apply::apply(&args, context).await,
+            ConfigVerb::Export(args) => config::export::export(&args, context).await,
             ConfigVerb::Convert(args) => config::convert::convert(&args, context),
         },
     }

@@ -176,16 +176,20 @@ impl OnBus {
             return Vec::new();
         };
         let mut entries = Vec::with_capacity(children.len());
-        for (name, child) in children {
+        for child in children {
+            let name = match self.tree.item(*child) {
+                Some(item) => item.path.name().to_owned(),
+                None => continue,
+            };
             entries.push(match self.tree.leaf(*child) {
                 Some(config) => Entry::Pv {
-                    name: name.clone(),
+                    name,
                     origin: Origin::default(),
                     places: Places::default(),
                     config: config.clone(),
                 },
                 None => Entry::Group(Branch {
-                    name: name.clone(),
+                    name,
                     origin: Origin::default(),
                     notes: self.notes(*child),
                     places: Places::default(),

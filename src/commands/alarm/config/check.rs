@@ -51,7 +51,11 @@ pub(crate) fn check(args: &CheckArgs, context: &Context) -> CommandResult<Outcom
     let now = jiff::Zoned::now().datetime();
     let mut read = Vec::new();
     for path in expanded(&args.files)? {
-        let reading = files::read(&path, args.config.as_deref())?;
+        let name = args
+            .config
+            .as_ref()
+            .or(context.settings.alarm.config.as_ref());
+        let reading = files::read(&path, name.map(String::as_str))?;
         read.push((path, reading));
     }
     leave_out_included(&mut read, &args.files);

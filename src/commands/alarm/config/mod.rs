@@ -1,7 +1,11 @@
 //! `ioc alarm config`: one file per verb, and what several of them need.
 
+pub(super) mod apply;
 pub(super) mod check;
 pub(super) mod convert;
+pub(super) mod diff;
+mod difference;
+pub(super) mod export;
 mod output;
 
 use std::path::Path;

@@ -110,3 +110,19 @@ fn lines(losses: &[Loss]) -> Vec<String> {
     }
     lines
 }
+
+/// The format that is asked for, or that the name of the file says, or YAML.
+pub(super) fn format(
+    asked: Option<crate::cli::alarm::FileFormat>,
+    file: Option<&Path>,
+    context: &Context,
+) -> Format {
+    let of_output = || match context.printer.format() {
+        crate::cli::global::OutputFormat::Json => Format::Json,
+        _ => Format::Yaml,
+    };
+    asked
+        .map(Format::from)
+        .or_else(|| file.and_then(Format::of))
+        .unwrap_or_else(of_output)
+}

@@ -1,0 +1,289 @@
+//! What `diff` and `apply` share: a file, a bus, the plan between them, and how it is shown.
+
+use alarm::files::TreeFile;
+use alarm::plan::{Plan, Sort, Step, Wishes};
+use alarm::wire::config::write_date;
+use serde::Serialize;
+
+use crate::alarm::bus::{self, Choice, Opened, Snapshot};
+use crate::cli::alarm::PlanArgs;
+use crate::cli::bus::BusArgs;
+use crate::commands::Context;
+use crate::commands::alarm::config::{counted, usable, wrong_root};
+use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+
+/// So many steps are shown one by one unless `-v` asks for all.
+const MOST_STEPS: usize = 100;
+/// Longest value that is shown, in characters.
+const LONGEST_VALUE: usize = 120;
+
+/// A file compared with a bus.
+#[derive(Debug)]
+pub(super) struct Difference {
+    /// The configuration.
+    pub(super) tree: TreeFile,
+    /// What was on the bus.
+    pub(super) snapshot: Snapshot,
+    /// What is to be done.
+    pub(super) plan: Plan,
+}
+
+/// Reads a file that is without errors, and refuses it if it is not the configuration that is asked for.
+pub(super) fn file(
+    path: &std::path::Path,
+    args: &BusArgs,
+    context: &Context,
+) -> CommandResult<TreeFile> {
+    let settings = context.settings.alarm.config.as_deref();
+    let tree = usable(path, args.config.as_deref().or(settings), context)?;
+    match &args.config {
+        Some(wanted) if *wanted != tree.name => {
+            let finding = wrong_root(&tree.name, wanted, None).in_file(path);
+            Err(CommandError::from_diagnostic(ErrorKind::Input, finding))
+        }
+        _ => Ok(tree),
+    }
+}
+
+/// Compares a file with what is on the bus.
+pub(super) async fn compare(
+    tree: TreeFile,
+    args: PlanArgs,
+    bus: &Opened,
+    context: &Context,
+) -> CommandResult<Difference> {
+    let snapshot = bus.read(&tree.name).await?;
+    for passed in snapshot.on_bus.passed_over().iter().take(10) {
+        context.printer.warning(passed.to_string());
+    }
+    let wishes = Wishes {
+        prune: args.prune,
+        unshelve: args.unshelve,
+        now: jiff::Zoned::now().datetime(),
+    };
+    let plan = Plan::new(&tree, &snapshot.on_bus, wishes).map_err(|in_the_way| {
+        let lines: Vec<String> = in_the_way
+            .iter()
+            .take(10)
+            .map(|one| {
+                let (is, wanted) = match one.on_bus {
+                    Sort::Group => ("group", "PV"),
+                    Sort::Pv => ("PV", "group"),
+                };
+                format!(
+                    "`{}` is a {is} on the bus and a {wanted} in the file",
+                    one.path
+                )
+            })
+            .collect();
+        CommandError::new(
+            ErrorKind::Conflict,
+            format!(
+                "{} of the bus would have to be deleted to make place",
+                counted(in_the_way.len(), "item")
+            ),
+        )
+        .caused_by(lines.join("\n"))
+        .hint("`--prune` deletes what is on the bus and not in the file")
+    })?;
+    Ok(Difference {
+        tree,
+        snapshot,
+        plan,
+    })
+}
+
+/// The bus that is meant. One in a folder that is not there yet is empty, and only `apply` makes it.
+pub(super) async fn open(choice: Choice, context: &Context) -> CommandResult<Option<Opened>> {
+    if !bus::exists(&choice) {
+        return Ok(None);
+    }
+    bus::open(choice, &context.cancel).await.map(Some)
+}
+
+/// The difference as data.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    configuration: String,
+    bus: String,
+    /// Whether it was published.
+    applied: bool,
+    /// How many records that takes.
+    records: usize,
+    unchanged_pvs: usize,
+    steps: Vec<StepReport>,
+    /// PVs that stay disabled until a date which the file does not have.
+    shelved: Vec<Shelved>,
+    /// What is on the bus and not in the file, and stays.
+    not_in_the_file: Vec<Extra>,
+}
+
+#[derive(Debug, Serialize)]
+struct StepReport {
+    action: &'static str,
+    kind: &'static str,
+    path: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<Field>,
+}
+
+#[derive(Debug, Serialize)]
+struct Field {
+    field: &'static str,
+    before: String,
+    after: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Shelved {
+    path: String,
+    until: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Extra {
+    path: String,
+    kind: &'static str,
+}
+
+impl Report {
+    pub(super) fn new(configuration: &str, choice: &Choice, plan: &Plan, applied: bool) -> Self {
+        let steps = plan.steps.iter().map(|step| {
+            let (action, fields) = match step {
+                Step::Add { .. } => ("add", Vec::new()),
+                Step::Remove { .. } => ("remove", Vec::new()),
+                Step::Change { fields, .. } => {
+                    let fields = fields.iter().map(|change| Field {
+                        field: change.field,
+                        before: change.before.clone(),
+                        after: change.after.clone(),
+                    });
+                    ("change", fields.collect())
+                }
+            };
+            StepReport {
+                action,
+                kind: kind(step.sort()),
+                path: step.path().to_string(),
+                fields,
+            }
+        });
+        Self {
+            configuration: configuration.to_owned(),
+            bus: choice.words(),
+            applied,
+            records: plan.records("", "").len(),
+            unchanged_pvs: plan.unchanged,
+            steps: steps.collect(),
+            shelved: plan
+                .shelved
+                .iter()
+                .map(|(path, until)| Shelved {
+                    path: path.to_string(),
+                    until: write_date(*until),
+                })
+                .collect(),
+            not_in_the_file: plan
+                .extra
+                .iter()
+                .map(|(path, sort)| Extra {
+                    path: path.to_string(),
+                    kind: kind(*sort),
+                })
+                .collect(),
+        }
+    }
+
+    /// Whether something is different.
+    pub(super) fn is_different(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// The steps for people; `all` shows each of them.
+    pub(super) fn steps_text(&self, all: bool) -> String {
+        let most = if all { usize::MAX } else { MOST_STEPS };
+        let mut text = String::new();
+        for step in self.steps.iter().take(most) {
+            let sign = match step.action {
+                "add" => '+',
+                "remove" => '-',
+                _ => '~',
+            };
+            text.push_str(&format!("{sign} {:5} {}\n", step.kind, step.path));
+            for field in &step.fields {
+                text.push_str(&format!(
+                    "          {}: {} -> {}\n",
+                    field.field,
+                    shown(&field.before),
+                    shown(&field.after)
+                ));
+            }
+        }
+        if let Some(more) = self.steps.len().checked_sub(most).filter(|more| *more > 0) {
+            text.push_str(&format!("… and {more} more; `-v` shows them\n"));
+        }
+        text
+    }
+
+    /// What all of it comes to, in one line, and what stays although the file has it otherwise.
+    pub(super) fn summary(&self) -> String {
+        let count = |action: &str, kind: &str| {
+            let steps = self.steps.iter();
+            steps
+                .filter(|step| step.action == action && step.kind == kind)
+                .count()
+        };
+        let mut parts = Vec::new();
+        for (action, word) in [("add", "new"), ("change", "changed"), ("remove", "deleted")] {
+            for (kind, what) in [("PV", "PV"), ("group", "group")] {
+                let count = count(action, kind);
+                if count > 0 {
+                    parts.push(format!("{} {word}", counted(count, what)));
+                }
+            }
+        }
+        parts.push(format!("{} as they are", counted(self.unchanged_pvs, "PV")));
+        let mut text = format!(
+            "`{}` on {}: {}; {}\n",
+            self.configuration,
+            self.bus,
+            parts.join(", "),
+            counted(self.records, "record")
+        );
+        for shelved in self.shelved.iter().take(MOST_STEPS) {
+            text.push_str(&format!(
+                "  {} stays disabled until {}\n",
+                shelved.path, shelved.until
+            ));
+        }
+        if !self.not_in_the_file.is_empty() {
+            text.push_str(&format!(
+                "  {} on the bus and not in the file: `--prune` deletes them\n",
+                match self.not_in_the_file.len() {
+                    1 => "1 item is".to_owned(),
+                    many => format!("{many} items are"),
+                }
+            ));
+        }
+        text
+    }
+}
+
+fn kind(sort: Sort) -> &'static str {
+    match sort {
+        Sort::Group => "group",
+        Sort::Pv => "PV",
+    }
+}
+
+fn shown(value: &str) -> String {
+    if value.is_empty() {
+        return "nothing".to_owned();
+    }
+    let line = value.replace('\n', " ");
+    if line.chars().count() <= LONGEST_VALUE {
+        return line;
+    }
+    let cut: String = line.chars().take(LONGEST_VALUE).collect();
+    format!("{cut}…")
+}
