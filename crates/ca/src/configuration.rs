@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use crate::environment::{Address, DEFAULT_SERVER_PORT, Environment};
+use crate::environment::{
+    Address, BEACON_PERIOD, CONNECTION_TIMEOUT, DEFAULT_SERVER_PORT, Environment, MAXIMUM_PAYLOAD,
+    MAXIMUM_SEARCH_PERIOD,
+};
 
-/// Settings of a [`crate::Client`].
+/// Settings of a [`crate::Client`] or a [`crate::Context`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
     /// Where search datagrams go: servers or broadcast addresses.
@@ -21,6 +24,18 @@ pub struct Configuration {
     pub settle: Duration,
     /// Longest pause between two searches for the same name.
     pub search_interval: Duration,
+    /// Longest pause between two searches of a [`crate::Context`] for the same name (`EPICS_CA_MAX_SEARCH_PERIOD`); when a
+    /// server appears it is searched for at once.
+    pub maximum_search_period: Duration,
+    /// Port of the repeater on this machine, which passes on the beacons of servers; without one servers that appear are
+    /// found by searching alone.
+    pub repeater_port: Option<u16>,
+    /// How often servers say that they are there (`EPICS_CA_BEACON_PERIOD`).
+    pub beacon_period: Duration,
+    /// How many routers searches to multicast addresses may pass (`EPICS_CA_MCAST_TTL`).
+    pub multicast_ttl: u8,
+    /// Priority of circuits, 0 to 99, for servers that schedule by it.
+    pub priority: u16,
     /// How long a server may be silent before it is asked for a sign of life (`EPICS_CA_CONN_TMO` in EPICS).
     pub connection_timeout: Duration,
     /// Largest payload accepted from a server, in bytes.
@@ -46,6 +61,12 @@ impl Configuration {
             addresses: environment.addresses,
             interfaces: environment.interfaces.then_some(environment.server_port),
             name_servers: environment.name_servers,
+            maximum_search_period: environment.maximum_search_period,
+            repeater_port: Some(environment.repeater_port),
+            beacon_period: environment.beacon_period,
+            multicast_ttl: environment.multicast_ttl,
+            connection_timeout: environment.connection_timeout,
+            maximum_payload: environment.maximum_payload,
             user_name: user_name.cloned(),
             ..Self::unreachable()
         }
@@ -74,8 +95,13 @@ impl Configuration {
             name_servers: Vec::new(),
             settle: Duration::from_millis(50),
             search_interval: Duration::from_secs(1),
-            connection_timeout: Duration::from_secs(30),
-            maximum_payload: 64 << 20,
+            maximum_search_period: MAXIMUM_SEARCH_PERIOD,
+            repeater_port: None,
+            beacon_period: BEACON_PERIOD,
+            multicast_ttl: 1,
+            priority: 0,
+            connection_timeout: CONNECTION_TIMEOUT,
+            maximum_payload: MAXIMUM_PAYLOAD,
             user_name: None,
             host_name: None,
         }

@@ -7,9 +7,35 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
 
 /// Port of Channel Access servers unless configured otherwise.
 pub const DEFAULT_SERVER_PORT: u16 = 5064;
+
+/// Port of the repeater unless configured otherwise.
+pub const DEFAULT_REPEATER_PORT: u16 = 5065;
+
+/// Silence after which a server is asked for a sign of life, unless configured otherwise.
+pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time between two beacons of a server that has been running for a while, unless configured otherwise.
+pub const BEACON_PERIOD: Duration = Duration::from_secs(15);
+
+/// Longest pause between two searches for a name, unless configured otherwise.
+pub const MAXIMUM_SEARCH_PERIOD: Duration = Duration::from_mins(5);
+
+/// The longest pause cannot be configured shorter than that, as in `libca`.
+const SHORTEST_SEARCH_PERIOD: Duration = Duration::from_mins(1);
+
+/// Largest payload in bytes, unless `EPICS_CA_MAX_ARRAY_BYTES` asks for more. `libca` has no bound when
+/// `EPICS_CA_AUTO_ARRAY_BYTES` is not `NO`; a client that runs for months needs one.
+pub const MAXIMUM_PAYLOAD: u32 = 64 << 20;
+
+/// `EPICS_CA_MAX_ARRAY_BYTES` unless configured otherwise; it counts only with `EPICS_CA_AUTO_ARRAY_BYTES=NO`.
+const MAXIMUM_ARRAY: u32 = 16_384;
+
+/// Bytes that `libca` adds to `EPICS_CA_MAX_ARRAY_BYTES` for the largest header and what comes with a value.
+const ARRAY_OVERHEAD: u32 = 24;
 
 /// Ports up to this one are refused for `EPICS_CA_SERVER_PORT`, as `libca` does (`IPPORT_USERRESERVED`).
 const LAST_RESERVED_PORT: u16 = 5000;
@@ -96,6 +122,19 @@ pub struct Environment {
     pub server_port: u16,
     /// `EPICS_CA_NAME_SERVERS`: servers that are asked over TCP.
     pub name_servers: Vec<Address>,
+    /// `EPICS_CA_REPEATER_PORT`: where the repeater of this machine is.
+    pub repeater_port: u16,
+    /// `EPICS_CA_CONN_TMO`: silence after which a server is asked for a sign of life.
+    pub connection_timeout: Duration,
+    /// `EPICS_CA_BEACON_PERIOD`: how often servers say that they are there.
+    pub beacon_period: Duration,
+    /// `EPICS_CA_MAX_SEARCH_PERIOD`: longest pause between two searches for a name, at least a minute.
+    pub maximum_search_period: Duration,
+    /// `EPICS_CA_MCAST_TTL`: how many routers searches to multicast addresses may pass, 1 if not set.
+    pub multicast_ttl: u8,
+    /// Largest payload, from `EPICS_CA_AUTO_ARRAY_BYTES` and `EPICS_CA_MAX_ARRAY_BYTES`: the latter with `NO`, else
+    /// [`MAXIMUM_PAYLOAD`] or the latter if that is more.
+    pub maximum_payload: u32,
     /// What was left out, in plain words.
     pub warnings: Vec<String>,
 }
@@ -106,15 +145,59 @@ impl Environment {
     pub fn parse(variables: &BTreeMap<String, String>) -> Self {
         let mut warnings = Vec::new();
         let value = |name: &str| variables.get(name).map(String::as_str).unwrap_or_default();
-        let server_port = match variables.get("EPICS_CA_SERVER_PORT") {
-            None => DEFAULT_SERVER_PORT,
-            Some(text) => server_port(text).unwrap_or_else(|| {
+        let mut port = |name: &str, default: u16| match variables.get(name) {
+            None => default,
+            Some(text) => user_port(text).unwrap_or_else(|| {
                 warnings.push(format!(
-                    "EPICS_CA_SERVER_PORT `{text}` is not a port above {LAST_RESERVED_PORT}; \
-                     {DEFAULT_SERVER_PORT} is used"
+                    "{name} `{text}` is not a port above {LAST_RESERVED_PORT}; {default} is used"
                 ));
-                DEFAULT_SERVER_PORT
+                default
             }),
+        };
+        let server_port = port("EPICS_CA_SERVER_PORT", DEFAULT_SERVER_PORT);
+        let repeater_port = port("EPICS_CA_REPEATER_PORT", DEFAULT_REPEATER_PORT);
+        let mut seconds = |name: &str, default: Duration| match value(name) {
+            "" => default,
+            text => leading_seconds(text).unwrap_or_else(|| {
+                let shown = default.as_secs();
+                warnings.push(format!(
+                    "{name} `{text}` is not a number of seconds; {shown} is used"
+                ));
+                default
+            }),
+        };
+        let connection_timeout = seconds("EPICS_CA_CONN_TMO", CONNECTION_TIMEOUT);
+        let beacon_period = seconds("EPICS_CA_BEACON_PERIOD", BEACON_PERIOD);
+        let mut maximum_search_period =
+            seconds("EPICS_CA_MAX_SEARCH_PERIOD", MAXIMUM_SEARCH_PERIOD);
+        if maximum_search_period < SHORTEST_SEARCH_PERIOD {
+            warnings.push(format!(
+                "EPICS_CA_MAX_SEARCH_PERIOD `{}` is too short; {} is used",
+                value("EPICS_CA_MAX_SEARCH_PERIOD"),
+                SHORTEST_SEARCH_PERIOD.as_secs()
+            ));
+            maximum_search_period = SHORTEST_SEARCH_PERIOD;
+        }
+        let mut number = |name: &str, default: u32, maximum: u32| match value(name) {
+            "" => default,
+            text => leading_number(text)
+                .filter(|&number| number > 0 && number <= maximum)
+                .unwrap_or_else(|| {
+                    warnings.push(format!(
+                        "{name} `{text}` is not a number from 1 to {maximum}; {default} is used"
+                    ));
+                    default
+                }),
+        };
+        let multicast_ttl = number("EPICS_CA_MCAST_TTL", 1, u32::from(u8::MAX));
+        let array = number("EPICS_CA_MAX_ARRAY_BYTES", MAXIMUM_ARRAY, u32::MAX >> 1);
+        let array = array.max(MAXIMUM_ARRAY) + ARRAY_OVERHEAD;
+        // libca compares the first letters, in either case
+        let fixed = value("EPICS_CA_AUTO_ARRAY_BYTES").eq_ignore_ascii_case("no");
+        let maximum_payload = if fixed {
+            array
+        } else {
+            array.max(MAXIMUM_PAYLOAD)
         };
         let automatic = value("EPICS_CA_AUTO_ADDR_LIST");
         // libca looks for these two anywhere in the value; `No` is therefore yes
@@ -139,23 +222,47 @@ impl Environment {
             interfaces,
             server_port,
             name_servers,
+            repeater_port,
+            connection_timeout,
+            beacon_period,
+            maximum_search_period,
+            multicast_ttl: u8::try_from(multicast_ttl).unwrap_or(1),
+            maximum_payload,
             warnings,
         }
     }
 }
 
-/// The number at the beginning of the text, as `scanf("%ld")` reads it, if it is a port that `libca` accepts.
-fn server_port(text: &str) -> Option<u16> {
+/// The number at the beginning of the text, as `scanf("%ld")` reads it, if it is not negative.
+fn leading_number(text: &str) -> Option<u32> {
     let text = text.trim_start();
     let text = text.strip_prefix('+').unwrap_or(text);
     let end = text
         .bytes()
         .position(|byte| !byte.is_ascii_digit())
         .unwrap_or(text.len());
-    text[..end]
-        .parse()
+    text[..end].parse().ok()
+}
+
+/// A port that `libca` accepts.
+fn user_port(text: &str) -> Option<u16> {
+    let number = u16::try_from(leading_number(text)?).ok()?;
+    Some(number).filter(|&port| port > LAST_RESERVED_PORT)
+}
+
+/// The number at the beginning of the text, as `scanf("%lf")` reads it, if it is a positive number of seconds.
+fn leading_seconds(text: &str) -> Option<Duration> {
+    let text = text.trim_start();
+    let end = text
+        .bytes()
+        .position(|byte| !byte.is_ascii_digit() && !b"+-.eE".contains(&byte))
+        .unwrap_or(text.len());
+    let number = (1..=end)
+        .rev()
+        .find_map(|end| text[..end].parse::<f64>().ok())?;
+    Duration::try_from_secs_f64(number)
         .ok()
-        .filter(|&port| port > LAST_RESERVED_PORT)
+        .filter(|duration| !duration.is_zero())
 }
 
 #[cfg(test)]
@@ -287,5 +394,68 @@ mod tests {
                 "{value}"
             );
         }
+    }
+
+    #[test]
+    fn times_are_seconds_as_libca_reads_them() {
+        for (value, expected, warnings) in [
+            ("", 30.0, 0),
+            ("10", 10.0, 0),
+            (" 2.5 # site", 2.5, 0),
+            ("1e2s", 100.0, 0),
+            ("soon", 30.0, 1),
+            ("0", 30.0, 1),
+            ("-3", 30.0, 1),
+            ("1e999", 30.0, 1),
+        ] {
+            let environment = parse(&[("EPICS_CA_CONN_TMO", value)]);
+            let found = environment.connection_timeout.as_secs_f64();
+            assert_eq!(
+                (found, environment.warnings.len()),
+                (expected, warnings),
+                "{value}"
+            );
+        }
+        let period = |value| parse(&[("EPICS_CA_MAX_SEARCH_PERIOD", value)]).maximum_search_period;
+        assert_eq!(
+            [period(""), period("600"), period("5")].map(|period| period.as_secs()),
+            [300, 600, 60]
+        );
+    }
+
+    #[test]
+    fn array_size_is_bounded() {
+        for (automatic, bytes, expected) in [
+            ("", "", MAXIMUM_PAYLOAD),
+            ("", "1000000", MAXIMUM_PAYLOAD),
+            ("YES", "100000000", 100_000_024),
+            ("NO", "", 16_408),
+            ("no", "1000000", 1_000_024),
+            ("NO", "100", 16_408),
+            ("NO", "many", 16_408),
+        ] {
+            let environment = parse(&[
+                ("EPICS_CA_AUTO_ARRAY_BYTES", automatic),
+                ("EPICS_CA_MAX_ARRAY_BYTES", bytes),
+            ]);
+            assert_eq!(environment.maximum_payload, expected, "{automatic} {bytes}");
+        }
+    }
+
+    #[test]
+    fn repeater_and_multicast() {
+        let environment = parse(&[
+            ("EPICS_CA_REPEATER_PORT", "7065"),
+            ("EPICS_CA_MCAST_TTL", "4"),
+        ]);
+        assert_eq!(
+            (environment.repeater_port, environment.multicast_ttl),
+            (7065, 4)
+        );
+        let environment = parse(&[("EPICS_CA_MCAST_TTL", "300")]);
+        assert_eq!(
+            (environment.multicast_ttl, environment.warnings.len()),
+            (1, 1)
+        );
     }
 }

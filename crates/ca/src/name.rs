@@ -6,16 +6,16 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::proto::{HEADER_LENGTH, MAXIMUM_DATAGRAM};
+use crate::proto::{HEADER_LENGTH, LIBCA_DATAGRAM};
 
 /// The name of a process variable: 1 to [`PvName::MAXIMUM_LENGTH`] bytes, no control characters, no blanks at either end.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PvName(String);
+pub struct PvName(Box<str>);
 
 impl PvName {
     /// Longest name in bytes: together with the version message, the search header and the closing zero it must fit into
-    /// one datagram.
-    pub const MAXIMUM_LENGTH: usize = MAXIMUM_DATAGRAM - 2 * HEADER_LENGTH - 1;
+    /// one datagram of `libca`, so that no name works here and not there.
+    pub const MAXIMUM_LENGTH: usize = LIBCA_DATAGRAM - 2 * HEADER_LENGTH - 1;
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
@@ -44,7 +44,7 @@ impl FromStr for PvName {
                 name: text.escape_debug().to_string(),
             });
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 

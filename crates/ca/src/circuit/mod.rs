@@ -4,27 +4,61 @@
 //! [`Circuit::take_output`] gives, acts on [`Circuit::poll_event`], and calls [`Circuit::handle_timeout`] when
 //! [`Circuit::poll_timeout`] has passed. After an error the circuit is finished; the caller closes the connection.
 //!
-//! What it deliberately does not do yet: subscriptions and flow control. They belong here, beside reads.
+//! A channel has at most one subscription of each kind, so that tens of thousands of channels need one table: the number
+//! of a subscription is made from the number of its channel.
+//!
+//! What it deliberately does not do: decide what to read or subscribe to, keep values, or connect again.
 
+mod event;
+mod incoming;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::Ipv4Addr;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::name::PvName;
 use crate::proto::{
-    self, AccessRights, Command, DYNAMIC_COUNT_MINOR_VERSION, DataType, Decoder, Eca, Form,
-    MINIMUM_MINOR_VERSION, Request, Response,
+    self, AccessRights, Command, DYNAMIC_COUNT_MINOR_VERSION, DataType, Decoder, Form,
+    MINIMUM_MINOR_VERSION, Mask, Request, Response,
 };
+
+pub use event::{Event, Payload, Refusal};
+use incoming::Incoming;
 
 /// How long a server has to answer an echo, as in `libca` (`CA_ECHO_TIMEOUT`).
 pub const ECHO_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Number that this client gives to a channel.
+/// Number that this client gives to a channel: chosen by the user of the circuit, at most [`ChannelId::MAXIMUM`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChannelId(u32);
+pub struct ChannelId(pub u32);
+
+impl ChannelId {
+    /// Largest number: the rest of the 32 bits tells subscriptions of one channel apart.
+    pub const MAXIMUM: u32 = u32::MAX >> 1;
+}
+
+/// What a subscription is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subscribed {
+    Values,
+    Properties,
+}
+
+/// Number of a subscription.
+fn subscription(channel: ChannelId, subscribed: Subscribed) -> u32 {
+    channel.0 << 1 | u32::from(subscribed == Subscribed::Properties)
+}
+
+/// What a subscription number stands for.
+fn subscribed(number: u32) -> (ChannelId, Subscribed) {
+    let kind = if number & 1 == 0 {
+        Subscribed::Values
+    } else {
+        Subscribed::Properties
+    };
+    (ChannelId(number >> 1), kind)
+}
 
 /// Number of a read or write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,97 +71,12 @@ pub struct Settings {
     pub user_name: String,
     /// Host name for access security.
     pub host_name: String,
+    /// Priority of the circuit, 0 to 99, for servers that schedule by it.
+    pub priority: u16,
     /// Silence after which the server is asked for a sign of life.
     pub connection_timeout: Duration,
     /// Largest payload accepted, in bytes.
     pub maximum_payload: u32,
-}
-
-/// Something that the user of the circuit should know.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// Versions are exchanged; the circuit can be used.
-    Ready {
-        /// The server's version, the digits after `4.`.
-        minor: u32,
-    },
-    /// A channel can be used.
-    ChannelCreated {
-        /// Which channel.
-        channel: ChannelId,
-        /// Native type of the PV.
-        data_type: DataType,
-        /// Largest number of elements.
-        count: u32,
-    },
-    /// What may be done with a channel; comes before [`Event::ChannelCreated`] and again at each change.
-    AccessRights {
-        /// Which channel.
-        channel: ChannelId,
-        /// What is allowed now.
-        rights: AccessRights,
-    },
-    /// The server does not have the PV; the channel is gone.
-    CreateFailed {
-        /// Which channel.
-        channel: ChannelId,
-    },
-    /// The server has taken the PV away; the channel and its requests are gone.
-    ChannelDisconnected {
-        /// Which channel.
-        channel: ChannelId,
-    },
-    /// A read is answered.
-    ReadDone {
-        /// Which read.
-        request: RequestId,
-        /// The payload and its count, or why there is none.
-        result: Result<Payload, Refusal>,
-    },
-    /// A write is answered: the record has processed, or the server refused.
-    WriteDone {
-        /// Which write.
-        request: RequestId,
-        /// Whether it worked.
-        result: Result<(), Refusal>,
-    },
-    /// Answer of a name server.
-    SearchReply {
-        /// The number given with the search.
-        search: u32,
-        /// Address of the IOC; `None` if it is this server.
-        address: Option<Ipv4Addr>,
-        /// TCP port of the IOC.
-        port: u16,
-    },
-    /// The server complains about something that belongs to no request.
-    ServerError {
-        /// What it complains about.
-        command: Command,
-        /// Why.
-        refusal: Refusal,
-    },
-}
-
-/// What a read brought.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payload {
-    /// Native type of the value.
-    pub data_type: DataType,
-    /// Elements.
-    pub count: u32,
-    /// The value, big-endian, in the form that was asked for.
-    pub bytes: Vec<u8>,
-}
-
-/// The server did not do what was asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{status}{}", .text.as_deref().map(|text| format!(": {text}")).unwrap_or_default())]
-pub struct Refusal {
-    /// Its status code.
-    pub status: Eca,
-    /// Its own words, if it gave any.
-    pub text: Option<String>,
 }
 
 /// Why a circuit cannot go on, or why something cannot be asked of it.
@@ -156,22 +105,34 @@ pub enum Error {
         /// Since when nothing has come.
         silent: Duration,
     },
+    /// The number of a new channel is in use or too large.
+    #[error("channel number {} cannot be used", .channel.0)]
+    ChannelNumber {
+        /// Which.
+        channel: ChannelId,
+    },
     /// The channel is not (or no longer) usable.
     #[error("the channel is not connected")]
     NotConnected,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Channel {
     server: Option<ServerChannel>,
     rights: Option<AccessRights>,
+    /// Mask of the subscription to values.
+    values: Option<Mask>,
+    /// Whether properties are subscribed to.
+    properties: bool,
+    /// Reads and writes that are not answered.
+    requests: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct ServerChannel {
     number: u32,
-    data_type: DataType,
     count: u32,
+    data_type: DataType,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -194,10 +155,11 @@ pub struct Circuit {
     events: VecDeque<Event>,
     /// The server's minor version once it is known.
     minor: Option<u32>,
-    channels: BTreeMap<ChannelId, Channel>,
+    channels: HashMap<ChannelId, Channel>,
     pending: BTreeMap<RequestId, Pending>,
-    next_channel: u32,
     next_request: u32,
+    maximum_payload: u32,
+    paused: bool,
     connection_timeout: Duration,
     last_arrival: Instant,
     echo_sent: Option<Instant>,
@@ -207,7 +169,8 @@ impl Circuit {
     /// A circuit on a connection that has just been made. Version, host name and user name are in the output at once.
     pub fn new(settings: &Settings, now: Instant) -> Result<Self, Error> {
         let mut output = Vec::new();
-        Request::Version { priority: 0 }.encode(&mut output)?;
+        let priority = settings.priority;
+        Request::Version { priority }.encode(&mut output)?;
         Request::HostName(&settings.host_name).encode(&mut output)?;
         Request::ClientName(&settings.user_name).encode(&mut output)?;
         Ok(Self {
@@ -215,10 +178,11 @@ impl Circuit {
             output,
             events: VecDeque::new(),
             minor: None,
-            channels: BTreeMap::new(),
+            channels: HashMap::new(),
             pending: BTreeMap::new(),
-            next_channel: 1,
             next_request: 1,
+            maximum_payload: settings.maximum_payload,
+            paused: false,
             connection_timeout: settings.connection_timeout,
             last_arrival: now,
             echo_sent: None,
@@ -277,39 +241,51 @@ impl Circuit {
                 minor: &mut self.minor,
                 channels: &mut self.channels,
                 pending: &mut self.pending,
+                output: &mut self.output,
+                maximum_payload: self.maximum_payload,
             };
-            incoming.handle(Response::decode(frame)?)?;
+            if u32::try_from(frame.payload.len()).is_ok_and(|size| size < frame.header.payload_size)
+            {
+                incoming.left_out(frame.header);
+            } else {
+                incoming.handle(Response::decode(frame)?)?;
+            }
         }
         Ok(())
     }
 
+    /// Asks at once for a sign of life: something suggests that the server has been started again.
+    pub fn probe(&mut self, now: Instant) -> Result<(), Error> {
+        if self.echo_sent.is_some() {
+            return Ok(());
+        }
+        self.echo_sent = Some(now);
+        Ok(Request::Echo.encode(&mut self.output)?)
+    }
+
     /// Asks for a channel to a PV.
-    pub fn create_channel(&mut self, name: &PvName) -> Result<ChannelId, Error> {
-        let channel = ChannelId(self.next_channel);
-        self.next_channel = self.next_channel.wrapping_add(1);
+    pub fn create_channel(&mut self, channel: ChannelId, name: &PvName) -> Result<(), Error> {
+        if channel.0 > ChannelId::MAXIMUM || self.channels.contains_key(&channel) {
+            return Err(Error::ChannelNumber { channel });
+        }
         Request::CreateChannel {
             name,
             channel: channel.0,
         }
         .encode(&mut self.output)?;
-        self.channels.insert(
-            channel,
-            Channel {
-                server: None,
-                rights: None,
-            },
-        );
-        Ok(channel)
+        self.channels.insert(channel, Channel::default());
+        Ok(())
     }
 
-    /// Gives a channel back. Answers to its requests are no longer reported.
+    /// Gives a channel back. Its values and answers to its requests are no longer reported.
     pub fn clear_channel(&mut self, channel: ChannelId) -> Result<(), Error> {
-        self.pending.retain(|_, pending| pending.channel != channel);
-        if let Some(Channel {
-            server: Some(server),
-            ..
-        }) = self.channels.remove(&channel)
-        {
+        let Some(state) = self.channels.remove(&channel) else {
+            return Ok(());
+        };
+        if state.requests > 0 {
+            self.pending.retain(|_, pending| pending.channel != channel);
+        }
+        if let Some(server) = state.server {
             let request = Request::ClearChannel {
                 server_channel: server.number,
                 channel: channel.0,
@@ -319,23 +295,131 @@ impl Circuit {
         Ok(())
     }
 
+    /// All channels, also those that the server has not confirmed.
+    pub fn channels(&self) -> impl Iterator<Item = ChannelId> {
+        self.channels.keys().copied()
+    }
+
+    /// Whether the channel has been asked for and not been lost or given back.
+    pub fn has_channel(&self, channel: ChannelId) -> bool {
+        self.channels.contains_key(&channel)
+    }
+
+    /// Bytes that wait to be written.
+    pub fn output_length(&self) -> usize {
+        self.output.len()
+    }
+
+    /// The server's minor version once it is known.
+    pub fn minor_version(&self) -> Option<u32> {
+        self.minor
+    }
+
+    /// Native type and largest number of elements of a channel that is there.
+    pub fn native(&self, channel: ChannelId) -> Option<(DataType, u32)> {
+        let server = self.channels.get(&channel)?.server?;
+        Some((server.data_type, server.count))
+    }
+
+    /// Subscribes to values with alarm state and time stamp, in the PV's own type and with all its elements; the present
+    /// value comes first. A channel that is subscribed already is subscribed anew: the present value comes again.
+    pub fn subscribe(&mut self, channel: ChannelId, mask: Mask) -> Result<(), Error> {
+        self.unsubscribe(channel)?;
+        self.event_add(channel, Subscribed::Values, mask)?;
+        if let Some(channel) = self.channels.get_mut(&channel) {
+            channel.values = Some(mask);
+        }
+        Ok(())
+    }
+
+    /// Ends the subscription to values.
+    pub fn unsubscribe(&mut self, channel: ChannelId) -> Result<(), Error> {
+        let server = self.server_channel(channel)?;
+        let subscribed = self.channels.get_mut(&channel);
+        if subscribed
+            .and_then(|channel| channel.values.take())
+            .is_none()
+        {
+            return Ok(());
+        }
+        let request = Request::EventCancel {
+            data_type: server.data_type.number(Form::Time),
+            count: self.whole(server),
+            server_channel: server.number,
+            subscription: subscription(channel, Subscribed::Values),
+        };
+        Ok(request.encode(&mut self.output)?)
+    }
+
+    /// Subscribes to units, limits, precision and labels: as they are now, and whenever they change.
+    pub fn subscribe_properties(&mut self, channel: ChannelId) -> Result<(), Error> {
+        if self
+            .channels
+            .get(&channel)
+            .is_some_and(|state| state.properties)
+        {
+            return Ok(());
+        }
+        self.event_add(channel, Subscribed::Properties, Mask::PROPERTY)?;
+        if let Some(channel) = self.channels.get_mut(&channel) {
+            channel.properties = true;
+        }
+        Ok(())
+    }
+
+    fn event_add(&mut self, channel: ChannelId, kind: Subscribed, mask: Mask) -> Result<(), Error> {
+        let server = self.server_channel(channel)?;
+        let (form, count) = match kind {
+            Subscribed::Values => (Form::Time, self.whole(server)),
+            Subscribed::Properties => (Form::Graphic, 1),
+        };
+        let request = Request::EventAdd {
+            data_type: server.data_type.number(form),
+            count,
+            server_channel: server.number,
+            subscription: subscription(channel, kind),
+            mask,
+        };
+        Ok(request.encode(&mut self.output)?)
+    }
+
+    /// Flow control: asks the server to keep values back, the latest of each subscription, or to send them again.
+    pub fn pause(&mut self, paused: bool) -> Result<(), Error> {
+        if paused == self.paused {
+            return Ok(());
+        }
+        self.paused = paused;
+        let request = if paused {
+            Request::EventsOff
+        } else {
+            Request::EventsOn
+        };
+        Ok(request.encode(&mut self.output)?)
+    }
+
     /// What the server allows on a channel; `None` if it has not said so.
     pub fn access_rights(&self, channel: ChannelId) -> Option<AccessRights> {
         self.channels.get(&channel)?.rights
     }
 
-    /// Reads all elements in the PV's own type.
+    /// Reads all elements in the PV's own type; properties come with one element, because they are about all.
     pub fn read(&mut self, channel: ChannelId, form: Form) -> Result<RequestId, Error> {
         let server = self.server_channel(channel)?;
-        let dynamic = self
-            .minor
-            .is_some_and(|minor| minor >= u32::from(DYNAMIC_COUNT_MINOR_VERSION));
-        // the labels of an enumerated array come once, whatever its length
         let count = match form {
-            Form::Control => 1,
-            Form::Plain | Form::Time if dynamic => 0,
-            Form::Plain | Form::Time => server.count,
+            Form::Graphic | Form::Control => 1,
+            Form::Plain | Form::Time => self.whole(server),
         };
+        self.read_count(channel, form, count)
+    }
+
+    /// Reads the first `count` elements in the PV's own type; zero asks servers from version 4.13 for all.
+    pub fn read_count(
+        &mut self,
+        channel: ChannelId,
+        form: Form,
+        count: u32,
+    ) -> Result<RequestId, Error> {
+        let server = self.server_channel(channel)?;
         let number = server.data_type.number(form);
         let request = self.next_request(
             channel,
@@ -352,6 +436,14 @@ impl Circuit {
         };
         message.encode(&mut self.output)?;
         Ok(request)
+    }
+
+    /// The count that asks for all elements.
+    fn whole(&self, server: ServerChannel) -> u32 {
+        let dynamic = self
+            .minor
+            .is_some_and(|minor| minor >= u32::from(DYNAMIC_COUNT_MINOR_VERSION));
+        if dynamic { 0 } else { server.count }
     }
 
     /// Writes `count` elements in the plain form of `data_type`; the server converts them to the PV's own type.
@@ -389,170 +481,15 @@ impl Circuit {
     }
 
     fn next_request(&mut self, channel: ChannelId, kind: PendingKind) -> RequestId {
-        let request = RequestId(self.next_request);
-        self.next_request = self.next_request.wrapping_add(1);
+        let mut request = RequestId(self.next_request);
+        while self.pending.contains_key(&request) {
+            request = RequestId(request.0.wrapping_add(1));
+        }
+        self.next_request = request.0.wrapping_add(1);
+        if let Some(channel) = self.channels.get_mut(&channel) {
+            channel.requests = channel.requests.saturating_add(1);
+        }
         self.pending.insert(request, Pending { channel, kind });
         request
-    }
-}
-
-/// The parts of a circuit that messages change, apart from the decoder that lends them.
-struct Incoming<'a> {
-    events: &'a mut VecDeque<Event>,
-    minor: &'a mut Option<u32>,
-    channels: &'a mut BTreeMap<ChannelId, Channel>,
-    pending: &'a mut BTreeMap<RequestId, Pending>,
-}
-
-impl Incoming<'_> {
-    fn handle(self, response: Response<'_>) -> Result<(), Error> {
-        match response {
-            Response::Version { minor } => {
-                if minor < u32::from(MINIMUM_MINOR_VERSION) {
-                    return Err(Error::Version { minor });
-                }
-                // rsrv sends its version when the connection is made and again as an answer
-                if self.minor.replace(minor).is_none() {
-                    self.events.push_back(Event::Ready { minor });
-                }
-            }
-            Response::AccessRights { channel, rights } => {
-                let channel = ChannelId(channel);
-                if let Some(state) = self.channels.get_mut(&channel) {
-                    state.rights = Some(rights);
-                    self.events
-                        .push_back(Event::AccessRights { channel, rights });
-                }
-            }
-            Response::ChannelCreated {
-                channel,
-                server_channel,
-                data_type,
-                count,
-            } => {
-                let channel = ChannelId(channel);
-                if let Some(state) = self.channels.get_mut(&channel) {
-                    state.server = Some(ServerChannel {
-                        number: server_channel,
-                        data_type,
-                        count,
-                    });
-                    self.events.push_back(Event::ChannelCreated {
-                        channel,
-                        data_type,
-                        count,
-                    });
-                }
-            }
-            Response::CreateFailed { channel } => {
-                let channel = ChannelId(channel);
-                if self.channels.remove(&channel).is_some() {
-                    self.events.push_back(Event::CreateFailed { channel });
-                }
-            }
-            Response::ChannelDisconnected { channel } => {
-                let channel = ChannelId(channel);
-                if self.channels.remove(&channel).is_some() {
-                    self.pending.retain(|_, pending| pending.channel != channel);
-                    self.events
-                        .push_back(Event::ChannelDisconnected { channel });
-                }
-            }
-            Response::ReadDone {
-                request,
-                status,
-                data_type: found,
-                count,
-                payload,
-            } => {
-                let request = RequestId(request);
-                let Some(Pending {
-                    kind: PendingKind::Read { data_type, number },
-                    ..
-                }) = self.pending.get(&request).copied()
-                else {
-                    return Ok(());
-                };
-                self.pending.remove(&request);
-                let result = if !status.is_success() {
-                    Err(Refusal { status, text: None })
-                } else if found == number {
-                    Ok(Payload {
-                        data_type,
-                        count,
-                        bytes: payload.to_vec(),
-                    })
-                } else {
-                    let command = Command::READ_NOTIFY;
-                    return Err(proto::Error::DataType {
-                        command,
-                        found,
-                        expected: "the type that was asked for",
-                    }
-                    .into());
-                };
-                self.events.push_back(Event::ReadDone { request, result });
-            }
-            Response::WriteDone { request, status } => {
-                let request = RequestId(request);
-                if let Some(Pending {
-                    kind: PendingKind::Write,
-                    ..
-                }) = self.pending.get(&request)
-                {
-                    self.pending.remove(&request);
-                    let result = if status.is_success() {
-                        Ok(())
-                    } else {
-                        Err(Refusal { status, text: None })
-                    };
-                    self.events.push_back(Event::WriteDone { request, result });
-                }
-            }
-            Response::ServerError {
-                status,
-                request: header,
-                text,
-            } => {
-                let refusal = Refusal {
-                    status,
-                    text: (!text.is_empty()).then_some(text),
-                };
-                let request = RequestId(header.parameter2);
-                let pending = match header.command {
-                    Command::READ_NOTIFY | Command::WRITE_NOTIFY => self.pending.remove(&request),
-                    _ => None,
-                };
-                self.events
-                    .push_back(match pending.map(|pending| pending.kind) {
-                        Some(PendingKind::Read { .. }) => Event::ReadDone {
-                            request,
-                            result: Err(refusal),
-                        },
-                        Some(PendingKind::Write) => Event::WriteDone {
-                            request,
-                            result: Err(refusal),
-                        },
-                        None => Event::ServerError {
-                            command: header.command,
-                            refusal,
-                        },
-                    });
-            }
-            Response::SearchReply {
-                search,
-                address,
-                port,
-            } => {
-                self.events.push_back(Event::SearchReply {
-                    search,
-                    address,
-                    port,
-                });
-            }
-            Response::Echo => {}
-            Response::Other(command) => tracing::debug!("{command} message ignored"),
-        }
-        Ok(())
     }
 }

@@ -12,6 +12,7 @@ fn settings() -> Settings {
     Settings {
         user_name: "operator".to_owned(),
         host_name: "t01-nx".to_owned(),
+        priority: 0,
         connection_timeout: Duration::from_secs(30),
         maximum_payload: 1 << 16,
     }
@@ -64,7 +65,10 @@ fn connected(minor: u32, data_type: u16, count: u32) -> Fixture {
     let now = Instant::now();
     let mut circuit = Circuit::new(&settings(), now).unwrap();
     circuit.handle_bytes(&version(minor), now).unwrap();
-    let channel = circuit.create_channel(&"T01:PV".parse().unwrap()).unwrap();
+    let channel = ChannelId(1);
+    circuit
+        .create_channel(channel, &"T01:PV".parse().unwrap())
+        .unwrap();
     circuit
         .handle_bytes(
             &message(Command::ACCESS_RIGHTS, (0, 0, channel.0, 3), &[]),
@@ -105,7 +109,10 @@ fn the_way_to_a_channel() {
         .unwrap();
     assert_eq!(events(&mut circuit), [Event::Ready { minor: 13 }]);
 
-    let channel = circuit.create_channel(&"T01:PV".parse().unwrap()).unwrap();
+    let channel = ChannelId(1);
+    circuit
+        .create_channel(channel, &"T01:PV".parse().unwrap())
+        .unwrap();
     assert_eq!(circuit.read(channel, Form::Time), Err(Error::NotConnected));
     let rights = AccessRights {
         read: true,
@@ -279,8 +286,9 @@ fn channels_can_fail_and_be_taken_away() {
         channel,
         now,
     } = connected(13, 6, 1);
-    let other = circuit
-        .create_channel(&"T01:NONE".parse().unwrap())
+    let other = ChannelId(2);
+    circuit
+        .create_channel(other, &"T01:NONE".parse().unwrap())
         .unwrap();
     circuit
         .handle_bytes(
@@ -449,7 +457,7 @@ proptest! {
         ]
         .concat();
         let mut circuit = Circuit::new(&settings(), now).unwrap();
-        circuit.create_channel(&"T01:PV".parse().unwrap()).unwrap();
+        circuit.create_channel(ChannelId(1), &"T01:PV".parse().unwrap()).unwrap();
         let mut rest = &bytes[..];
         for cut in cuts {
             let (head, tail) = rest.split_at(cut.min(rest.len()));

@@ -45,6 +45,7 @@ pub(super) fn settings(configuration: &Configuration) -> Settings {
     Settings {
         user_name: configuration.user_name.clone().unwrap_or_else(user_name),
         host_name: configuration.host_name.clone().unwrap_or_else(host_name),
+        priority: configuration.priority,
         connection_timeout: configuration.connection_timeout,
         maximum_payload: configuration.maximum_payload,
     }

@@ -49,7 +49,7 @@ pub enum Error {
         /// Which server.
         server: SocketAddr,
         /// What went wrong.
-        source: Arc<ConnectionError>,
+        source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// The server answered the search but has no such PV when asked for a channel.
     #[error("server {server} answered the search for `{pv}` but did not give a channel to it")]

@@ -104,8 +104,9 @@ impl Finder {
         };
         let now = Instant::now().into_std();
         let mut search = Search::new(configuration.search_interval, now);
-        let wanted = |name: PvName| {
-            let id = search.add(name.clone(), now);
+        let wanted = |(number, name): (u32, PvName)| {
+            let id = SearchId(number);
+            search.add(id, now);
             (
                 id,
                 Wanted {
@@ -118,7 +119,7 @@ impl Finder {
             )
         };
         // searches are numbered upwards, so the map keeps the order of the names
-        let wanted = names.into_iter().map(wanted).collect();
+        let wanted = (1..).zip(names).map(wanted).collect();
         let finder = Self {
             search,
             wanted,
@@ -181,7 +182,7 @@ impl Finder {
     }
 
     /// The next time at which something is due without anything arriving.
-    fn next_wake(&self, now: Instant) -> Instant {
+    fn next_wake(&mut self, now: Instant) -> Instant {
         if now >= self.deadline {
             // only checks are left, and they wake the loop themselves
             return now + CHECK_TIMEOUT;
@@ -203,7 +204,9 @@ impl Finder {
         if now >= self.deadline {
             return;
         }
-        while let Some(datagram) = self.search.poll_transmit(now.into_std()) {
+        let wanted = &self.wanted;
+        let name = |search| wanted.get(&search).map(|wanted: &Wanted| &wanted.name);
+        while let Some(datagram) = self.search.poll_transmit(now.into_std(), name) {
             if let Some(socket) = &self.socket {
                 for address in &self.searched.addresses {
                     if let Err(error) = socket.send_to(datagram.bytes(), address).await {

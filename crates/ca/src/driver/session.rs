@@ -49,7 +49,8 @@ impl Session {
             return Err(Error::NotCreated { pv, server });
         };
         let opening = async {
-            let channel = connection.circuit.create_channel(&pv)?;
+            let channel = ChannelId(1);
+            connection.circuit.create_channel(channel, &pv)?;
             loop {
                 match connection.next_event().await? {
                     Event::ChannelCreated {

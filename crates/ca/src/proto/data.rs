@@ -1,7 +1,6 @@
 //! Values: the data types of Channel Access, alarm state and time stamp beside them.
 //!
-//! What it deliberately does not do: units, limits and precision (`DBR_GR_*`, `DBR_CTRL_*`), except the labels of an
-//! enumerated value, without which its number says nothing.
+//! What it deliberately does not do: units, limits, precision and labels; those are in `properties`.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -9,11 +8,11 @@ use std::time::{Duration, SystemTime};
 use super::{Command, Error};
 
 /// Bytes of a string value on the wire, with its closing zero (`MAX_STRING_SIZE`).
-const STRING_LENGTH: usize = 40;
+pub(super) const STRING_LENGTH: usize = 40;
 /// Bytes of a label of an enumerated value, with its closing zero (`MAX_ENUM_STRING_SIZE`).
-const LABEL_LENGTH: usize = 26;
+pub(super) const LABEL_LENGTH: usize = 26;
 /// Labels that an enumerated value can have (`MAX_ENUM_STATES`).
-const LABELS: usize = 16;
+pub(super) const LABELS: usize = 16;
 
 /// Native type of a PV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +40,8 @@ pub enum Form {
     Plain,
     /// Alarm state and time stamp.
     Time,
+    /// Alarm state, units, limits without those for control; the labels of an enumerated value.
+    Graphic,
     /// Alarm state, units, limits; the labels of an enumerated value.
     Control,
 }
@@ -74,6 +75,7 @@ impl DataType {
         match form {
             Form::Plain => plain,
             Form::Time => plain + 14,
+            Form::Graphic => plain + 21,
             Form::Control => plain + 28,
         }
     }
@@ -114,7 +116,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    fn from_number(number: u16) -> Self {
+    pub(super) fn from_number(number: u16) -> Self {
         match number {
             0 => Self::None,
             1 => Self::Minor,
@@ -435,41 +437,6 @@ fn decode_array(data_type: DataType, bytes: &[u8]) -> Array {
         DataType::Long => Array::Long(chunks(bytes, i32::from_be_bytes)),
         DataType::Double => Array::Double(chunks(bytes, f64::from_be_bytes)),
     }
-}
-
-/// Decodes the labels in the payload of a read of an enumerated PV in [`Form::Control`]: status, severity, number of
-/// labels (`u16` each), then 16 labels of 26 bytes.
-pub fn decode_labels(payload: &[u8]) -> Result<Vec<String>, Error> {
-    let labels = payload
-        .get(6..6 + LABELS * LABEL_LENGTH)
-        .ok_or(Error::PayloadTooShort {
-            command: Command::READ_NOTIFY,
-            size: payload.len(),
-            expected: 6 + LABELS * LABEL_LENGTH,
-        })?;
-    let count = usize::from(u16::from_be_bytes([payload[4], payload[5]])).min(LABELS);
-    Ok(labels
-        .chunks(LABEL_LENGTH)
-        .take(count)
-        .map(text_from_bytes)
-        .collect())
-}
-
-/// Text as the payload of a write of type string; `None` if it does not fit (39 bytes) or holds a zero.
-pub fn encode_string(text: &str) -> Option<Vec<u8>> {
-    if text.len() >= STRING_LENGTH || text.contains('\0') {
-        return None;
-    }
-    let mut payload = vec![0; STRING_LENGTH];
-    payload[..text.len()].copy_from_slice(text.as_bytes());
-    Some(payload)
-}
-
-/// Text as the payload of a write of an array of characters with at most `capacity` elements, with a closing zero;
-/// `None` if it does not fit or holds a zero.
-pub fn encode_characters(text: &str, capacity: u32) -> Option<Vec<u8>> {
-    let fits = u32::try_from(text.len()).is_ok_and(|length| length < capacity);
-    (fits && !text.contains('\0')).then(|| text.bytes().chain([0]).collect())
 }
 
 /// Text up to the first zero. EPICS does not define an encoding: UTF-8 if it is valid, else every byte stands for its

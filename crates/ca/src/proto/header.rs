@@ -206,15 +206,22 @@ pub struct Decoder {
     buffer: Vec<u8>,
     start: usize,
     maximum_payload: u32,
+    /// Bytes still to come of a payload that is left out.
+    skip: usize,
 }
 
+/// Room for messages that is kept between them; more is given back when it is not needed any more.
+const KEPT_CAPACITY: usize = 64 * 1024;
+
 impl Decoder {
-    /// A decoder that refuses messages with more than `maximum_payload` bytes of payload.
+    /// A decoder that refuses messages with more than `maximum_payload` bytes of payload, except values: of those it gives
+    /// the header alone (a [`Frame`] whose payload is shorter than its header says), and skips the payload.
     pub fn new(maximum_payload: u32) -> Self {
         Self {
             buffer: Vec::new(),
             start: 0,
             maximum_payload,
+            skip: 0,
         }
     }
 
@@ -222,6 +229,9 @@ impl Decoder {
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.start);
         self.start = 0;
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT_CAPACITY {
+            self.buffer = Vec::new();
+        }
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -232,17 +242,32 @@ impl Decoder {
 
     /// The next whole message, or `None` until more bytes arrive.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, Error> {
-        // checked before the payload arrives, which would never do so in a stream that is out of step
-        if let Some(Header {
+        let skipped = self.skip.min(self.buffer.len() - self.start);
+        self.start += skipped;
+        self.skip -= skipped;
+        if self.skip > 0 {
+            return Ok(None);
+        }
+        let rest = &self.buffer[self.start..];
+        let Some((header, header_length)) = Header::decode(rest) else {
+            return Ok(None);
+        };
+        let Header {
             command,
             payload_size: size,
             ..
-        }) = self.next_header()
-            && !size.is_multiple_of(8)
-        {
+        } = header;
+        // checked before the payload arrives, which would never do so in a stream that is out of step
+        if !size.is_multiple_of(8) {
             return Err(Error::Misaligned { command, size });
         }
-        let rest = &self.buffer[self.start..];
+        let value = matches!(command, Command::EVENT_ADD | Command::READ_NOTIFY);
+        if value && size > self.maximum_payload {
+            self.skip = usize::try_from(size).unwrap_or(usize::MAX);
+            self.start += header_length;
+            let payload = &[];
+            return Ok(Some(Frame { header, payload }));
+        }
         let Some((frame, used)) = decode_frame(rest, self.maximum_payload)? else {
             return Ok(None);
         };

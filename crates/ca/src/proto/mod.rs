@@ -4,7 +4,10 @@
 //! understood is an [`Error`] and never a panic; sizes are bounded before anything is kept.
 
 mod data;
+mod encode;
 mod header;
+mod mask;
+mod properties;
 mod request;
 mod response;
 mod status;
@@ -13,15 +16,17 @@ mod status;
 mod tests;
 
 pub use data::{
-    Alarm, Array, DataType, Form, Sample, Severity, Status, Timestamp, Value, decode_labels,
-    decode_sample, encode_characters, encode_string,
+    Alarm, Array, DataType, Form, Sample, Severity, Status, Timestamp, Value, decode_sample,
 };
+pub use encode::{Encoded, encode_characters, encode_string, encode_value};
 pub use header::{
     Command, Decoder, EXTENDED_HEADER_LENGTH, Frame, HEADER_LENGTH, Header, decode_frame,
     encode_frame,
 };
+pub use mask::Mask;
+pub use properties::{Limits, Properties, Range, decode_labels, decode_properties};
 pub use request::Request;
-pub use response::{AccessRights, Response};
+pub use response::{AccessRights, Beacon, Response};
 pub use status::Eca;
 
 /// Minor version of the protocol (`4.13`) that this client speaks: EPICS base 3.14.12 and later.
@@ -37,8 +42,11 @@ pub const DYNAMIC_COUNT_MINOR_VERSION: u16 = 13;
 /// The minor version from which a server answers searches over TCP.
 pub const TCP_SEARCH_MINOR_VERSION: u16 = 12;
 
-/// Largest datagram that is sent, in bytes, as in `libca` (`MAX_UDP_SEND`): fits into every Ethernet frame.
-pub const MAXIMUM_DATAGRAM: usize = 1024;
+/// Largest datagram that is sent, in bytes: fits into every Ethernet frame (1500) with the headers of IP and UDP and a tag.
+pub const MAXIMUM_DATAGRAM: usize = 1440;
+
+/// Largest search datagram of `libca`, in bytes (`MAX_UDP_SEND`); it bounds the length of names.
+pub const LIBCA_DATAGRAM: usize = 1024;
 
 /// What is wrong with bytes that should be Channel Access.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,9 @@
 //! What a client sends.
 
+use std::net::Ipv4Addr;
+
 use super::header::{Command, Header, encode_frame};
-use super::{Error, MINOR_VERSION};
+use super::{Error, MINOR_VERSION, Mask};
 use crate::name::PvName;
 
 /// A message from the client.
@@ -61,8 +63,41 @@ pub enum Request<'a> {
         /// The value, big-endian.
         payload: &'a [u8],
     },
+    /// Asks for updates of a value, the present one first.
+    EventAdd {
+        /// Data type number wanted.
+        data_type: u16,
+        /// Elements wanted; zero for as many as there are (from version 4.13).
+        count: u32,
+        /// Number that the server gave to the channel.
+        server_channel: u32,
+        /// Number that the updates repeat.
+        subscription: u32,
+        /// Which changes to report.
+        mask: Mask,
+    },
+    /// Ends updates; the server confirms with one that has no payload.
+    EventCancel {
+        /// Data type number of the subscription.
+        data_type: u16,
+        /// Elements of the subscription.
+        count: u32,
+        /// Number that the server gave to the channel.
+        server_channel: u32,
+        /// Number that the updates repeat.
+        subscription: u32,
+    },
+    /// Flow control: the server keeps updates back, the latest of each subscription.
+    EventsOff,
+    /// Flow control: updates flow again.
+    EventsOn,
     /// Asks for a sign of life.
     Echo,
+    /// Asks a repeater for copies of all beacons.
+    RepeaterRegister {
+        /// Address of the client.
+        client: Ipv4Addr,
+    },
 }
 
 /// `DONTREPLY` in a search: a server without the name stays silent.
@@ -152,12 +187,67 @@ impl Request<'_> {
                 };
                 encode_frame(header, payload, out)
             }
+            Self::EventAdd {
+                data_type,
+                count,
+                server_channel,
+                subscription,
+                mask,
+            } => {
+                let header = Header {
+                    data_type,
+                    count,
+                    parameter1: server_channel,
+                    parameter2: subscription,
+                    ..Header::new(Command::EVENT_ADD)
+                };
+                // low, high and to as floating point, which servers ignore; the mask; padding
+                let mut payload = [0; 16];
+                payload[12..14].copy_from_slice(&mask.bits().to_be_bytes());
+                encode_frame(header, &payload, out)
+            }
+            Self::EventCancel {
+                data_type,
+                count,
+                server_channel,
+                subscription,
+            } => {
+                Header {
+                    data_type,
+                    count,
+                    parameter1: server_channel,
+                    parameter2: subscription,
+                    ..Header::new(Command::EVENT_CANCEL)
+                }
+                .encode(out);
+                Ok(())
+            }
+            Self::EventsOff => {
+                plain(Command::EVENTS_OFF, out);
+                Ok(())
+            }
+            Self::EventsOn => {
+                plain(Command::EVENTS_ON, out);
+                Ok(())
+            }
             Self::Echo => {
-                Header::new(Command::ECHO).encode(out);
+                plain(Command::ECHO, out);
+                Ok(())
+            }
+            Self::RepeaterRegister { client } => {
+                Header {
+                    parameter2: client.to_bits(),
+                    ..Header::new(Command::REPEATER_REGISTER)
+                }
+                .encode(out);
                 Ok(())
             }
         }
     }
+}
+
+fn plain(command: Command, out: &mut Vec<u8>) {
+    Header::new(command).encode(out);
 }
 
 fn zero_terminated(text: &str) -> Vec<u8> {

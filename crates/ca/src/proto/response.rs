@@ -16,6 +16,19 @@ pub struct AccessRights {
     pub write: bool,
 }
 
+/// What a server sends now and then to everybody, more often after its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beacon {
+    /// The server's protocol version, the digit after `4.`.
+    pub minor: u16,
+    /// TCP port of the server.
+    pub port: u16,
+    /// Counts from 0 at the start of the server.
+    pub sequence: u32,
+    /// Address of the server; `None` if it is the sender of the datagram.
+    pub address: Option<Ipv4Addr>,
+}
+
 /// A message from the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Response<'a> {
@@ -74,6 +87,19 @@ pub enum Response<'a> {
         /// The value, big-endian.
         payload: &'a [u8],
     },
+    /// A value that was subscribed to.
+    Update {
+        /// The number given with the subscription.
+        subscription: u32,
+        /// Whether there is a value; the payload is meaningless otherwise.
+        status: Eca,
+        /// Data type number of the payload.
+        data_type: u16,
+        /// Elements in the payload.
+        count: u32,
+        /// The value, big-endian; empty in the confirmation that a subscription has ended.
+        payload: &'a [u8],
+    },
     /// Answer to a write.
     WriteDone {
         /// The number given with the write.
@@ -90,6 +116,10 @@ pub enum Response<'a> {
         /// The server's own words; may be empty.
         text: String,
     },
+    /// A server says that it is there.
+    Beacon(Beacon),
+    /// The repeater will send beacons.
+    RepeaterConfirm,
     /// Sign of life.
     Echo,
     /// A message that needs no action from this client.
@@ -139,6 +169,20 @@ impl<'a> Response<'a> {
                 count: header.count,
                 payload,
             },
+            Command::EVENT_ADD => Self::Update {
+                subscription: header.parameter2,
+                status: Eca(header.parameter1),
+                data_type: header.data_type,
+                count: header.count,
+                payload,
+            },
+            Command::RSRV_IS_UP => Self::Beacon(Beacon {
+                minor: header.data_type,
+                port: u16::try_from(header.count).unwrap_or_default(),
+                sequence: header.parameter1,
+                address: (header.parameter2 != 0).then(|| Ipv4Addr::from_bits(header.parameter2)),
+            }),
+            Command::REPEATER_CONFIRM => Self::RepeaterConfirm,
             Command::WRITE_NOTIFY => Self::WriteDone {
                 request: header.parameter2,
                 status: Eca(header.parameter1),

@@ -10,6 +10,9 @@ impl Eca {
     /// It worked.
     pub const NORMAL: Self = Self(1);
 
+    /// A value is larger than the client accepts.
+    pub const TOO_LARGE: Self = Self(72);
+
     /// The lowest bit says success.
     pub fn is_success(self) -> bool {
         self.0 & 1 != 0
@@ -25,7 +28,7 @@ impl Eca {
     fn meaning(self) -> Option<&'static str> {
         Some(match self.name()? {
             "ALLOCMEM" => "the server is out of memory",
-            "TOLARGE" => "the value is larger than the server accepts (EPICS_CA_MAX_ARRAY_BYTES)",
+            "TOLARGE" => "the value is too large",
             "BADTYPE" => "the data type is not supported",
             "INTERNAL" => "internal failure of the server",
             "GETFAIL" => "the server could not read the value",

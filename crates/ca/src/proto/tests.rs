@@ -78,7 +78,34 @@ fn requests_have_the_bytes_of_the_protocol() {
             "0013002800000001 0000000900000005 31322e3500000000 0000000000000000 0000000000000000 \
              0000000000000000 0000000000000000",
         ),
+        (
+            Request::EventAdd {
+                data_type: 20,
+                count: 0,
+                server_channel: 9,
+                subscription: 6,
+                mask: Mask::VALUE | Mask::ALARM,
+            },
+            "0001001000140000 0000000900000006 0000000000000000 0000000000050000",
+        ),
+        (
+            Request::EventCancel {
+                data_type: 20,
+                count: 0,
+                server_channel: 9,
+                subscription: 6,
+            },
+            "0002000000140000 0000000900000006",
+        ),
+        (Request::EventsOff, "0008000000000000 0000000000000000"),
+        (Request::EventsOn, "0009000000000000 0000000000000000"),
         (Request::Echo, "0017000000000000 0000000000000000"),
+        (
+            Request::RepeaterRegister {
+                client: Ipv4Addr::LOCALHOST,
+            },
+            "0018000000000000 000000007f000001",
+        ),
     ];
     for (request, expected) in cases {
         let mut out = Vec::new();
@@ -199,8 +226,40 @@ fn responses_are_understood() {
         ),
         ("0017000000000000 0000000000000000", Response::Echo),
         (
-            "000d000013c80000 000000007f000001",
-            Response::Other(Command::RSRV_IS_UP),
+            "000d0000000d13c8 000000077f000001",
+            Response::Beacon(Beacon {
+                minor: 13,
+                port: 5064,
+                sequence: 7,
+                address: here,
+            }),
+        ),
+        (
+            "000d0000000d13c8 0000000700000000",
+            Response::Beacon(Beacon {
+                minor: 13,
+                port: 5064,
+                sequence: 7,
+                address: None,
+            }),
+        ),
+        (
+            "0011000000000000 000000007f000001",
+            Response::RepeaterConfirm,
+        ),
+        (
+            "0001001800140001 0000000100000006 000400013b9aca00 000001f400000000 4035800000000000",
+            Response::Update {
+                subscription: 6,
+                status: Eca::NORMAL,
+                data_type: 20,
+                count: 1,
+                payload: &value,
+            },
+        ),
+        (
+            "000e000000050000 0000000700000007",
+            Response::Other(Command::NOT_FOUND),
         ),
     ];
     for (text, expected) in cases {
@@ -258,15 +317,31 @@ fn large_messages_have_the_extended_header() {
 #[test]
 fn the_payload_bound_holds_before_the_payload_arrives() {
     let mut decoder = Decoder::new(1 << 20);
-    decoder.push(&bytes("000fffff00060000 0000000100000004 7ffffff800000001"));
+    decoder.push(&bytes("0016ffff00060000 0000000100000004 7ffffff800000001"));
     let error = decoder.next_frame().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "message READ_NOTIFY announces 2147483640 bytes of payload; at most 1048576 are accepted"
+        "message ACCESS_RIGHTS announces 2147483640 bytes of payload; at most 1048576 are accepted"
     );
     // more bytes do not heal it
     decoder.push(&[0; 64]);
     assert_eq!(decoder.next_frame(), Err(error));
+}
+
+#[test]
+fn a_value_that_is_too_large_costs_only_itself() {
+    let mut decoder = Decoder::new(16);
+    let mut stream = bytes("000fffff00060000 0000000100000004 0000002000000001");
+    stream.extend([7; 32]);
+    stream.extend(bytes("0017000000000000 0000000000000000"));
+    let mut found = Vec::new();
+    for piece in stream.chunks(5) {
+        decoder.push(piece);
+        while let Some(frame) = decoder.next_frame().unwrap() {
+            found.push((frame.header.command, frame.payload.len()));
+        }
+    }
+    assert_eq!(found, [(Command::READ_NOTIFY, 0), (Command::ECHO, 0)]);
 }
 
 #[test]
@@ -470,7 +545,7 @@ fn labels() {
     );
     assert_eq!(
         decode_labels(&payload[..100]).unwrap_err().to_string(),
-        "the payload of message READ_NOTIFY has 100 bytes; expected at least 422"
+        "the payload of message READ_NOTIFY has 100 bytes; expected at least 110"
     );
 }
 

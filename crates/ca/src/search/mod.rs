@@ -1,16 +1,16 @@
 //! Searching for names: which datagrams to send when, and what the answers say.
 //!
-//! A pure state machine: it opens no socket and reads no clock. The caller sends what [`Search::poll_transmit`] gives to
-//! every address, sleeps until [`Search::poll_timeout`], and hands in what arrives.
+//! A pure state machine: it opens no socket, reads no clock and keeps no names. The caller sends what
+//! [`Search::poll_transmit`] gives to every address, sleeps until [`Search::poll_timeout`], and hands in what arrives.
 //!
 //! Many names share a datagram; a name that nobody answers for is asked for again after a pause that doubles up to a
-//! bound. Datagrams are spread over time, so that a search for thousands of names does not overrun the servers' receive
-//! buffers.
+//! bound, as `libca` does. Datagrams are spread over time, so that a search for a hundred thousand names does not overrun
+//! the servers' receive buffers. When a server appears, [`Search::hurry`] shortens all pauses.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
@@ -20,9 +20,15 @@ use crate::proto::{self, HEADER_LENGTH, MAXIMUM_DATAGRAM, Request, Response, dec
 /// First pause before a name is asked for again.
 const FIRST_INTERVAL: Duration = Duration::from_millis(30);
 /// Datagrams that may leave together.
-const BURST: u32 = 4;
-/// Pause between two bursts.
-const BURST_SPACING: Duration = Duration::from_millis(2);
+const BURST: u64 = 8;
+/// Microseconds in which the right to send one more datagram is earned.
+const SPACING: u64 = 400;
+/// The lane that a name is in after it was hurried: a pause of 240 ms, then longer ones again.
+const HURRIED: u8 = 4;
+/// Shortest time between two hurries, however many servers appear.
+const HURRY_SPACING: u64 = 1_000_000;
+/// Lane number of a name that is not sent.
+const PAUSED: u8 = u8::MAX;
 /// Largest payload that is looked at in a datagram; no UDP datagram is larger.
 const MAXIMUM_PAYLOAD: u32 = 0xffff;
 
@@ -56,171 +62,265 @@ impl Datagram {
 }
 
 /// Searches under way.
+///
+/// Names wait in lanes: lane 0 is due at once, each further one after twice the pause of the one before. Within a lane
+/// the order of arrival is the order of being due, so no sorting is needed however many names there are.
 #[derive(Debug)]
 pub struct Search {
-    names: BTreeMap<SearchId, Entry>,
-    /// When each unanswered name is due.
-    schedule: BTreeSet<(Instant, SearchId)>,
-    next: u32,
+    names: HashMap<SearchId, Entry>,
+    /// When due, and which; what [`Entry`] no longer agrees with is stale.
+    lanes: Vec<VecDeque<(u64, SearchId)>>,
     maximum_interval: Duration,
-    burst_left: u32,
-    burst_ends: Instant,
+    /// All times are microseconds since then.
+    origin: Instant,
+    /// When the next datagram has been earned, if not that of the burst.
+    earned: u64,
+    hurried: Option<u64>,
+    hurry_again: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Entry {
-    name: PvName,
-    interval: Duration,
-    /// Its place in the schedule; `None` when nothing is sent for it.
-    due: Option<Instant>,
+    due: u64,
+    lane: u8,
+    /// The lane it goes to when it has been sent.
+    next: u8,
 }
 
 impl Search {
     /// No searches yet. A name is asked for at least once in `maximum_interval`.
     pub fn new(maximum_interval: Duration, now: Instant) -> Self {
+        // a pause beyond a day would be the same as never
+        let maximum_interval = maximum_interval.clamp(FIRST_INTERVAL, Duration::from_hours(24));
+        let mut top = 1_usize;
+        while FIRST_INTERVAL * (1 << (top - 1)) < maximum_interval {
+            top += 1;
+        }
         Self {
-            names: BTreeMap::new(),
-            schedule: BTreeSet::new(),
-            next: 1,
-            // a pause beyond a day would be the same as never
-            maximum_interval: maximum_interval.min(Duration::from_hours(24)),
-            burst_left: BURST,
-            burst_ends: now,
+            names: HashMap::new(),
+            lanes: vec![VecDeque::new(); top + 1],
+            maximum_interval,
+            origin: now,
+            earned: 0,
+            hurried: None,
+            hurry_again: false,
         }
     }
 
-    /// Begins to search for a name.
-    pub fn add(&mut self, name: PvName, now: Instant) -> SearchId {
-        let mut search = SearchId(self.next);
-        while self.names.contains_key(&search) {
-            search = SearchId(search.0.wrapping_add(1));
-        }
-        self.next = search.0.wrapping_add(1);
-        self.names.insert(
-            search,
-            Entry {
-                name,
-                interval: FIRST_INTERVAL,
-                due: Some(now),
-            },
-        );
-        self.schedule.insert((now, search));
-        search
+    /// Names that are searched for, the paused ones included.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether nothing is searched for.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Begins to search for a name, at once.
+    pub fn add(&mut self, search: SearchId, now: Instant) {
+        let due = self.micros(now);
+        self.enter(search, 0, due, 1);
+    }
+
+    /// Begins to search for a name after a pause: its server was not what was hoped for.
+    pub fn add_later(&mut self, search: SearchId, pause: Duration, now: Instant) {
+        let lane = (1..self.top())
+            .find(|&lane| self.interval(lane) >= pause)
+            .unwrap_or(self.top());
+        self.wait(search, lane, now);
     }
 
     /// Stops sending; answers are still understood, so that a second server with the same name is noticed.
     pub fn pause(&mut self, search: SearchId) {
         if let Some(name) = self.names.get_mut(&search)
-            && let Some(due) = name.due.take()
+            && name.lane != PAUSED
         {
-            self.schedule.remove(&(due, search));
+            name.lane = PAUSED;
         }
     }
 
-    /// Sends again, at the earliest after the pause that the name has reached: its server was not what was hoped for.
+    /// Sends again, after the pause that the name has reached: its server was not what was hoped for.
     pub fn resume(&mut self, search: SearchId, now: Instant) {
-        if let Some(name) = self.names.get_mut(&search)
-            && name.due.is_none()
+        if let Some(&Entry {
+            lane: PAUSED, next, ..
+        }) = self.names.get(&search)
         {
-            let due = now + name.interval;
-            name.due = Some(due);
-            self.schedule.insert((due, search));
+            self.wait(search, next, now);
         }
     }
 
     /// Forgets a search; later answers to it are ignored.
     pub fn remove(&mut self, search: SearchId) {
-        self.pause(search);
         self.names.remove(&search);
+        if self.names.is_empty() {
+            // a hundred thousand names leave a lot of room behind
+            self.names = HashMap::new();
+            self.lanes
+                .iter_mut()
+                .for_each(|lane| *lane = VecDeque::new());
+        }
     }
 
-    /// The next datagram that should be sent at this time, if any. Call it until it gives none.
-    pub fn poll_transmit(&mut self, now: Instant) -> Option<Datagram> {
-        if self.burst_left == 0 {
-            if now < self.burst_ends {
-                return None;
-            }
-            self.burst_left = BURST;
+    /// A server has appeared: whatever has a long pause is sent again at once, and again after shorter pauses than it had
+    /// reached. Many servers at once count as one each second.
+    pub fn hurry(&mut self, now: Instant) {
+        let now = self.micros(now);
+        if self.hurried.is_some_and(|last| now < last + HURRY_SPACING) {
+            self.hurry_again = true;
+            return;
         }
-        let mut bytes = Vec::with_capacity(MAXIMUM_DATAGRAM);
+        self.hurry_again = false;
+        self.hurried = Some(now);
+        let next = HURRIED.min(self.top());
+        for lane in usize::from(HURRIED) + 1..self.lanes.len() {
+            for (due, search) in std::mem::take(&mut self.lanes[lane]) {
+                if self.is_current(lane, due, search) {
+                    self.enter(search, 0, now, next);
+                }
+            }
+        }
+    }
+
+    /// The next datagram that should be sent at this time, if any. Call it until it gives none. `name` knows the names; a
+    /// search whose name it does not know ends.
+    pub fn poll_transmit<'a>(
+        &mut self,
+        now: Instant,
+        name: impl Fn(SearchId) -> Option<&'a PvName>,
+    ) -> Option<Datagram> {
+        if self.hurry_again {
+            self.hurry(now);
+        }
+        let now = self.micros(now);
+        // the burst is what has been earned and not used
+        let earned = self.earned.max(now.saturating_sub(BURST * SPACING));
+        if earned > now {
+            return None;
+        }
+        let mut bytes = Vec::new();
         let version = Request::Version { priority: 0 };
         version.encode(&mut bytes).ok()?;
         let empty = bytes.len();
-        while let Some(&(due, search)) = self.schedule.first()
+        while let Some((due, lane)) = self.first()
             && due <= now
         {
-            let Some(entry) = self.names.get_mut(&search) else {
-                self.schedule.pop_first();
-                continue;
+            let Some(&(_, search)) = self.lanes[lane].front() else {
+                break;
             };
             let before = bytes.len();
-            let request = Request::Search {
-                name: &entry.name,
-                search: search.0,
-            };
-            if request.encode(&mut bytes).is_err() || bytes.len() > MAXIMUM_DATAGRAM {
+            let fits = name(search).map(|name| {
+                let request = Request::Search {
+                    name,
+                    search: search.0,
+                };
+                request.encode(&mut bytes).is_ok() && bytes.len() <= MAXIMUM_DATAGRAM
+            });
+            match fits {
                 // the first one always fits: a `PvName` is no longer than that
-                bytes.truncate(before);
-                break;
+                Some(false) => {
+                    bytes.truncate(before);
+                    break;
+                }
+                None => {
+                    self.lanes[lane].pop_front();
+                    self.names.remove(&search);
+                }
+                Some(true) => {
+                    self.lanes[lane].pop_front();
+                    let next = self.names.get(&search).map_or(1, |entry| entry.next);
+                    let due = now + self.interval_micros(next);
+                    self.enter(search, next, due, next.saturating_add(1).min(self.top()));
+                }
             }
-            self.schedule.pop_first();
-            let next = now + entry.interval;
-            entry.due = Some(next);
-            entry.interval = (entry.interval * 2).min(self.maximum_interval);
-            self.schedule.insert((next, search));
         }
         if bytes.len() == empty {
             return None;
         }
-        self.burst_left -= 1;
-        self.burst_ends = now + BURST_SPACING;
+        self.earned = earned + SPACING;
         Some(Datagram(bytes))
     }
 
     /// When [`Search::poll_transmit`] should be called next; `None` if nothing is searched for.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let &(due, _) = self.schedule.first()?;
-        Some(if self.burst_left == 0 {
-            due.max(self.burst_ends)
-        } else {
-            due
-        })
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        let (due, _) = self.first()?;
+        let again = self.hurried.filter(|_| self.hurry_again);
+        let due = again.map_or(due, |last| due.min(last + HURRY_SPACING));
+        self.origin
+            .checked_add(Duration::from_micros(due.max(self.earned)))
+    }
+
+    /// The earliest time that something is due, and its lane. Stale places at the heads of lanes are removed.
+    fn first(&mut self) -> Option<(u64, usize)> {
+        let mut first = None;
+        for lane in 0..self.lanes.len() {
+            while let Some(&(due, search)) = self.lanes[lane].front() {
+                if self.is_current(lane, due, search) {
+                    first = first.into_iter().chain([(due, lane)]).min();
+                    break;
+                }
+                self.lanes[lane].pop_front();
+            }
+        }
+        first
+    }
+
+    fn is_current(&self, lane: usize, due: u64, search: SearchId) -> bool {
+        self.names
+            .get(&search)
+            .is_some_and(|entry| usize::from(entry.lane) == lane && entry.due == due)
+    }
+
+    fn wait(&mut self, search: SearchId, lane: u8, now: Instant) {
+        let due = self.micros(now) + self.interval_micros(lane);
+        self.enter(search, lane, due, lane.saturating_add(1).min(self.top()));
+    }
+
+    fn enter(&mut self, search: SearchId, lane: u8, due: u64, next: u8) {
+        let waiting = &mut self.lanes[usize::from(lane)];
+        // the order of a lane holds even for a caller whose clock goes back
+        let due = waiting.back().map_or(due, |&(last, _)| last.max(due));
+        waiting.push_back((due, search));
+        self.names.insert(search, Entry { due, lane, next });
+    }
+
+    fn top(&self) -> u8 {
+        u8::try_from(self.lanes.len() - 1).unwrap_or(PAUSED - 1)
+    }
+
+    fn interval(&self, lane: u8) -> Duration {
+        match lane {
+            0 => Duration::ZERO,
+            lane => (FIRST_INTERVAL * (1 << (lane - 1).min(24))).min(self.maximum_interval),
+        }
+    }
+
+    fn interval_micros(&self, lane: u8) -> u64 {
+        u64::try_from(self.interval(lane).as_micros()).unwrap_or(u64::MAX >> 1)
+    }
+
+    fn micros(&self, time: Instant) -> u64 {
+        let since = time.saturating_duration_since(self.origin);
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX >> 1)
     }
 
     /// Takes a datagram from `sender`. Answers to searches that are not under way are left out.
     ///
     /// On an error the messages before the broken one still count; they come with it.
     pub fn handle_datagram(
-        &mut self,
-        mut bytes: &[u8],
+        &self,
+        bytes: &[u8],
         sender: Ipv4Addr,
     ) -> (Vec<Answer>, Result<(), proto::Error>) {
         let mut answers = Vec::new();
-        while !bytes.is_empty() {
-            let (frame, used) = match decode_frame(bytes, MAXIMUM_PAYLOAD) {
-                Ok(Some(found)) => found,
-                Ok(None) => return (answers, Err(proto::Error::Truncated { rest: bytes.len() })),
-                Err(error) => return (answers, Err(error)),
-            };
-            bytes = &bytes[used..];
-            match Response::decode(frame) {
-                Ok(Response::SearchReply {
-                    search,
-                    address,
-                    port,
-                }) => {
-                    answers.extend(self.handle_reply(search, address, port, sender));
-                }
-                Ok(_) => {}
-                Err(error) => return (answers, Err(error)),
-            }
-        }
-        (answers, Ok(()))
+        let result = decode_answers(bytes, sender, |answer| answers.push(answer));
+        answers.retain(|answer| self.names.contains_key(&answer.search));
+        (answers, result)
     }
 
     /// Takes the fields of one search reply, from a datagram or a name server at `sender`.
     pub fn handle_reply(
-        &mut self,
+        &self,
         search: u32,
         address: Option<Ipv4Addr>,
         port: u16,
@@ -232,4 +332,33 @@ impl Search {
             .contains_key(&search)
             .then_some(Answer { search, server })
     }
+}
+
+/// Takes the answers out of a datagram from `sender`, whatever they belong to.
+///
+/// On an error the messages before the broken one still count.
+pub fn decode_answers(
+    mut bytes: &[u8],
+    sender: Ipv4Addr,
+    mut take: impl FnMut(Answer),
+) -> Result<(), proto::Error> {
+    while !bytes.is_empty() {
+        let Some((frame, used)) = decode_frame(bytes, MAXIMUM_PAYLOAD)? else {
+            return Err(proto::Error::Truncated { rest: bytes.len() });
+        };
+        bytes = &bytes[used..];
+        if let Response::SearchReply {
+            search,
+            address,
+            port,
+        } = Response::decode(frame)?
+        {
+            let server = SocketAddrV4::new(address.unwrap_or(sender), port);
+            take(Answer {
+                search: SearchId(search),
+                server,
+            });
+        }
+    }
+    Ok(())
 }
