@@ -22,8 +22,8 @@
 #   KAFKA_TLS_SERVERS      TLS
 #   KAFKA_MUTUAL_SERVERS   TLS that wants a certificate of the client
 #   KAFKA_SASL_SERVERS     TLS and a login by PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512
-#   KAFKA_CERTIFICATES     folder: ca.pem, client.pem, client.key, client-encrypted.key (password `only-for-tests`), client.p12,
-#                          client.jks, other-ca.pem
+#   KAFKA_CERTIFICATES     folder: ca.pem, other-ca.pem (of nobody here), client.pem (key and certificates), client-encrypted.pem and
+#                          client.p12 (password `only-for-tests`)
 #   KAFKA_USER, KAFKA_GUEST, KAFKA_PASSWORD   logins with that password; they are made up and worth nothing
 #
 # Kafka comes from Maven Central and runs on the machine's Java (17 or newer). Messages go to stderr, data to stdout.
@@ -120,12 +120,11 @@ certificates() {
             openssl req -newkey rsa:2048 -nodes -subj "/CN=$one" -keyout $one.key -out $one.csr
             openssl x509 -req -in $one.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -out $one.crt -extfile <(echo 'subjectAltName=IP:127.0.0.1')
         done
-        cat client.crt ca.pem >client.pem
+        cat client.key client.crt ca.pem >client.pem
         cat server.key server.crt ca.pem >server.pem
-        openssl pkcs8 -topk8 -in client.key -out client-encrypted.key -passout "pass:$password"
-        openssl pkcs12 -export -in client.pem -inkey client.key -out client.p12 -passout "pass:$password" -name client
-        # only its begin is ever looked at
-        printf '\376\355\376\355\0\0\0\2\0\0\0\0' >client.jks
+        openssl pkcs8 -topk8 -in client.key -out client-encrypted.pem -passout "pass:$password"
+        cat client.crt ca.pem >>client-encrypted.pem
+        openssl pkcs12 -export -in client.pem -out client.p12 -passout "pass:$password" -name client
     ) >"$state/certificates.log" 2>&1 || fail "openssl cannot make certificates (log: \`$state/certificates.log\`)"
 }
 

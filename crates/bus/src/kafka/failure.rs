@@ -45,11 +45,13 @@ pub(super) fn is_missing(code: Code) -> bool {
 pub(super) fn reason(servers: &str, code: Code, reason: &str) -> String {
     let mut words = reason.to_owned();
     // `(after 5ms in state CONNECT, 2 identical error(s) suppressed)` counts time, and makes each message another one.
-    while let Some(begin) = words.rfind(" (after ").or_else(|| words.rfind("(after ")) {
-        let end = words[begin..]
-            .find(')')
-            .map_or(words.len(), |end| begin + end + 1);
-        words.replace_range(begin..end, "");
+    while let Some(begin) = words.find("(after ") {
+        let mut depth = 0;
+        let end = words[begin..].find(|character| {
+            depth += i32::from(character == '(') - i32::from(character == ')');
+            depth == 0
+        });
+        words.replace_range(begin..end.map_or(words.len(), |end| begin + end + 1), "");
     }
     let words = words
         .replace("verify that ssl.ca.location is correctly configured or root CA certificates are installed", "its authority is unknown here")
