@@ -89,7 +89,7 @@ impl Input {
         Self {
             value: Value::Number(f64::NAN),
             severity: Severity::Undefined,
-            message: Text::Fixed(crate::state::DISCONNECTED),
+            message: Text::Fixed(&crate::state::DISCONNECTED),
             seconds: f64::NAN,
         }
     }

@@ -18,14 +18,14 @@ pub struct Behaviour {
     pub latching: bool,
     /// Whether a new alarm is announced.
     pub annunciating: bool,
-    /// How long it must last before it counts.
-    pub delay: Duration,
+    /// Seconds that it must last before it counts.
+    delay: u32,
     /// How many alarms within the delay count at once; 0 does not count. Without a delay this has no effect.
-    pub count: usize,
+    count: u32,
 }
 
 /// Times of so many alarms are kept for one PV; a larger count would never be reached within a delay.
-const LARGEST_COUNT: usize = 10_000;
+const LARGEST_COUNT: u32 = 10_000;
 
 impl Behaviour {
     /// With a delay in seconds; 0 is none.
@@ -33,11 +33,14 @@ impl Behaviour {
         Self {
             latching,
             annunciating,
-            delay: Duration::from_secs(u64::from(delay)),
-            count: usize::try_from(count)
-                .unwrap_or(usize::MAX)
-                .min(LARGEST_COUNT),
+            delay,
+            count: count.min(LARGEST_COUNT),
         }
+    }
+
+    /// How long an alarm must last before it counts.
+    pub fn delay(&self) -> Duration {
+        Duration::from_secs(u64::from(self.delay))
     }
 }
 
@@ -46,7 +49,7 @@ impl Default for Behaviour {
         Self {
             latching: true,
             annunciating: true,
-            delay: Duration::ZERO,
+            delay: 0,
             count: 0,
         }
     }
@@ -115,7 +118,13 @@ pub struct Leaf {
     alarm: State,
     /// What is missed while disabled.
     missed: Missed,
-    pending: Option<Box<Pending>>,
+    waits: Option<Box<Waits>>,
+}
+
+/// What only leaves with a delay have.
+#[derive(Debug, Clone, Default)]
+struct Waits {
+    pending: Option<Pending>,
     /// Times of the alarms that count towards the limit, oldest first.
     counted: Vec<Time>,
 }
@@ -129,8 +138,7 @@ impl Leaf {
             current: unknown.clone(),
             alarm: unknown,
             missed: Missed::Watched,
-            pending: None,
-            counted: Vec::new(),
+            waits: None,
         }
     }
 
@@ -148,16 +156,17 @@ impl Leaf {
             ),
             alarm: stored.alarm.clone().with_latch(false),
             missed: Missed::Watched,
-            pending: None,
-            counted: Vec::new(),
+            waits: None,
         }
     }
 
     /// A PV whose whole memory was kept, delays and counts included.
     pub fn remembered(behaviour: Behaviour, memory: Memory, now: Time) -> Self {
         let mut leaf = Self::restored(behaviour, &memory.state, now);
-        leaf.pending = memory.pending.map(Box::new);
-        leaf.counted = memory.counted;
+        leaf.waits = Some(Box::new(Waits {
+            pending: memory.pending,
+            counted: memory.counted,
+        }));
         leaf.trim_count();
         leaf
     }
@@ -166,8 +175,8 @@ impl Leaf {
     pub fn memory(&self) -> Memory {
         Memory {
             state: self.state(),
-            pending: self.pending.as_deref().cloned(),
-            counted: self.counted.clone(),
+            pending: self.pending().cloned(),
+            counted: self.counted().to_vec(),
         }
     }
 
@@ -190,14 +199,23 @@ impl Leaf {
         &self.current
     }
 
+    /// The last that was heard of the PV, also while it is disabled.
+    pub(crate) fn heard(&self) -> Option<&State> {
+        match &self.missed {
+            Missed::Watched => Some(&self.current),
+            Missed::Heard(state) => Some(state),
+            Missed::Unknown => None,
+        }
+    }
+
     /// The alarm that waits for its delay.
     pub fn pending(&self) -> Option<&Pending> {
-        self.pending.as_deref()
+        self.waits.as_ref()?.pending.as_ref()
     }
 
     /// Times of the alarms that count towards the limit, oldest first.
     pub fn counted(&self) -> &[Time] {
-        &self.counted
+        self.waits.as_ref().map_or(&[], |waits| &waits.counted)
     }
 
     /// Severity of the alarm.
@@ -212,7 +230,7 @@ impl Leaf {
 
     /// When [`Leaf::expire`] is wanted.
     pub fn deadline(&self) -> Option<Time> {
-        self.pending.as_ref().map(|pending| pending.due)
+        self.pending().map(|pending| pending.due)
     }
 
     /// Takes over another behaviour. The alarm, its latch and its acknowledgement stay.
@@ -221,15 +239,15 @@ impl Leaf {
     pub fn set_behaviour(&mut self, behaviour: Behaviour, maintenance: bool, now: Time) -> Told {
         let before = std::mem::replace(&mut self.behaviour, behaviour);
         self.trim_count();
-        let Some(pending) = &mut self.pending else {
+        let Some(pending) = self.waits.as_mut().and_then(|waits| waits.pending.as_mut()) else {
             return Told::NOTHING;
         };
         if before.delay == behaviour.delay {
             return Told::NOTHING;
         }
         let left = pending.due.since(now);
-        let waited = before.delay.saturating_sub(left);
-        pending.due = now.after(behaviour.delay.saturating_sub(waited));
+        let waited = before.delay().saturating_sub(left);
+        pending.due = now.after(behaviour.delay().saturating_sub(waited));
         if pending.due <= now {
             return self.expire(maintenance, now);
         }
@@ -254,22 +272,25 @@ impl Leaf {
         if cleared || leaves_invalid {
             self.alarm = State {
                 severity: Severity::Ok,
-                message: Text::Fixed(OK),
+                message: Text::Fixed(&OK),
                 value: received.value.clone(),
                 time: received.time,
                 latch: false,
             };
-            self.pending = None;
+            self.end_pending();
         }
-        let delayed = !self.behaviour.delay.is_zero();
+        let delayed = self.behaviour.delay > 0;
         self.update(&received, delayed, maintenance, now)
     }
 
     /// The delay has passed. Does nothing if none was running or it is too early.
     pub fn expire(&mut self, maintenance: bool, now: Time) -> Told {
-        let Some(pending) = self.pending.take_if(|pending| pending.due <= now) else {
+        let waits = self.waits.as_mut();
+        let due = waits.and_then(|waits| waits.pending.take_if(|pending| pending.due <= now));
+        let Some(pending) = due else {
             return Told::NOTHING;
         };
+        self.tidy();
         let is_over =
             self.current.severity == Severity::Ok && self.current.time > pending.state.time;
         if self.is_disabled() || is_over {
@@ -284,7 +305,7 @@ impl Leaf {
             // also a disabled one: Phoebus overwrites `Disabled` with `OK`
             self.alarm = State {
                 severity: Severity::Ok,
-                message: Text::Fixed(OK),
+                message: Text::Fixed(&OK),
                 value: self.current.value.clone(),
                 time: now,
                 latch: false,
@@ -315,7 +336,7 @@ impl Leaf {
         if enabled {
             let missed = std::mem::take(&mut self.missed);
             if !matches!(missed, Missed::Watched) && self.alarm.message == DISABLED {
-                self.alarm.message = Text::Fixed(OK);
+                self.alarm.message = Text::Fixed(&OK);
             }
             return match missed {
                 Missed::Watched | Missed::Unknown => Told::NOTHING,
@@ -327,7 +348,7 @@ impl Leaf {
         }
         let shown = State {
             severity: Severity::Ok,
-            message: Text::Fixed(OK),
+            message: Text::Fixed(&OK),
             value: self.current.value.clone(),
             time: now,
             latch: false,
@@ -335,7 +356,7 @@ impl Leaf {
         let last = std::mem::replace(&mut self.current, shown);
         self.missed = Missed::Heard(Box::new(last));
         self.alarm = State::new(Severity::Ok, DISABLED, "", now);
-        self.pending = None;
+        self.end_pending();
         Told::STATE
     }
 
@@ -385,10 +406,7 @@ impl Leaf {
 
     /// What `received` makes of the alarm, or of the alarm that is pending; `None` leaves it.
     fn latched(&self, received: &State) -> Option<State> {
-        let base = self
-            .pending
-            .as_ref()
-            .map_or(&self.alarm, |pending| &pending.state);
+        let base = self.pending().map_or(&self.alarm, |pending| &pending.state);
         let is_worse = received.severity.priority() > base.severity.priority();
         if self.behaviour.latching {
             if is_worse {
@@ -403,35 +421,56 @@ impl Leaf {
     ///
     /// A delay that runs already is not begun again, it only gets the newer alarm.
     fn wait(&mut self, new: State, received: &State, now: Time) -> bool {
-        match &mut self.pending {
+        let waits = self.waits.get_or_insert_default();
+        match &mut waits.pending {
             Some(pending) => pending.state = new,
             None => {
-                self.pending = Some(Box::new(Pending {
+                waits.pending = Some(Pending {
                     state: new,
-                    due: now.after(self.behaviour.delay),
-                }));
+                    due: now.after(self.behaviour.delay()),
+                });
             }
         }
         if self.behaviour.count == 0 {
             return false;
         }
-        self.counted.push(received.time);
+        waits.counted.push(received.time);
+        let most = self.most_counted();
         self.trim_count();
-        let (Some(oldest), Some(newest)) = (self.counted.first(), self.counted.last()) else {
+        let (Some(oldest), Some(newest)) = (self.counted().first(), self.counted().last()) else {
             return false;
         };
-        let enough = self.counted.len() == self.behaviour.count
-            && newest.since(*oldest) <= self.behaviour.delay;
+        let enough =
+            self.counted().len() == most && newest.since(*oldest) <= self.behaviour.delay();
         if enough {
-            self.counted.clear();
-            self.pending = None;
+            self.waits = None;
         }
         enough
     }
 
+    fn most_counted(&self) -> usize {
+        usize::try_from(self.behaviour.count).unwrap_or(usize::MAX)
+    }
+
     fn trim_count(&mut self) {
-        let surplus = self.counted.len().saturating_sub(self.behaviour.count);
-        self.counted.drain(..surplus);
+        let most = self.most_counted();
+        if let Some(waits) = &mut self.waits {
+            let surplus = waits.counted.len().saturating_sub(most);
+            waits.counted.drain(..surplus);
+        }
+        self.tidy();
+    }
+
+    fn end_pending(&mut self) {
+        if let Some(waits) = &mut self.waits {
+            waits.pending = None;
+        }
+        self.tidy();
+    }
+
+    fn tidy(&mut self) {
+        self.waits
+            .take_if(|waits| waits.pending.is_none() && waits.counted.is_empty());
     }
 }
 

@@ -130,7 +130,7 @@ pub enum Effect {
     /// A client wants the server to end.
     Shutdown,
     /// Carry out an automated action.
-    Act(Act),
+    Act(Box<Act>),
     /// Something was passed over; for the log.
     Complain(Complaint),
 }
@@ -339,10 +339,10 @@ impl Server {
             return;
         };
         let is_value = matches!(news, News::Value(_));
-        let was_value = matches!(pv.last, Some(News::Value(_)));
+        let was_value = matches!(pv.last, sources::Last::Value(_));
         let leaves = pv.leaves.clone();
         let (filters, formulas) = pv.dependents();
-        self.pvs.set_last(id, Some(news.clone()));
+        self.pvs.set_last(id, Some(news));
         for leaf in leaves.iter() {
             if self.is_wanted(*leaf) {
                 effects.extend(self.hear(*leaf, news, now));

@@ -330,7 +330,7 @@ impl Stage<'_> {
                 Effect::Publish(record) => self.published(at, &record),
                 Effect::Act(act) => {
                     *self.actions.entry(act.path.clone()).or_default() += 1;
-                    self.did(at, Did::Act(act));
+                    self.did(at, Did::Act(*act));
                 }
                 Effect::Complain(complaint) => {
                     self.did(at, Did::Complained(complaint.to_string()));

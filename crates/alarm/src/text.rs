@@ -8,13 +8,13 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub enum Text {
     /// One of the known ones.
-    Fixed(&'static str),
+    Fixed(&'static &'static str),
     /// Any other.
-    Shared(Arc<str>),
+    Shared(Arc<String>),
 }
 
 /// What EPICS says of a record's alarm (as JCA names it), and what the server says itself.
-const KNOWN: &[&str] = &[
+static KNOWN: &[&str] = &[
     "",
     "NO_ALARM",
     "READ_ALARM",
@@ -60,7 +60,7 @@ impl From<&str> for Text {
     fn from(text: &str) -> Self {
         match KNOWN.iter().find(|known| **known == text) {
             Some(known) => Self::Fixed(known),
-            None => Self::Shared(text.into()),
+            None => Self::Shared(Arc::new(text.to_owned())),
         }
     }
 }
@@ -73,7 +73,7 @@ impl From<String> for Text {
 
 impl Default for Text {
     fn default() -> Self {
-        Self::Fixed("")
+        Self::Fixed(&"")
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
         assert!(matches!(Text::from("Fault 7".to_owned()), Text::Shared(_)));
         assert_eq!(Text::from("Fault 7"), "Fault 7");
         assert_ne!(Text::from("OK"), Text::from("ok"));
-        assert_eq!(Text::Fixed("x"), Text::Shared("x".into()));
+        assert_eq!(Text::Fixed(&"x"), Text::Shared(Arc::new("x".to_owned())));
         assert_eq!(
             format!("{:>4}|{:?}", Text::from("OK"), Text::default()),
             "  OK|\"\""

@@ -1,5 +1,6 @@
 //! Moments in time, as the messages carry them.
 
+use std::num::NonZeroI64;
 use std::time::Duration;
 
 /// A moment: seconds and nanoseconds since 1970-01-01T00:00:00 UTC.
@@ -51,12 +52,53 @@ impl Time {
     }
 }
 
+/// A [`Time`] in 8 bytes, for what there is of each PV: nanoseconds, between the years 1678 and 2262. A moment beyond
+/// that becomes the last or the first there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment(NonZeroI64);
+
+impl From<Time> for Moment {
+    fn from(time: Time) -> Self {
+        let nanos = time
+            .seconds
+            .saturating_mul(i64::from(NANOS_PER_SECOND))
+            .saturating_add(i64::from(time.nano));
+        // turned around so that 0 is a moment that is never stored
+        let stored = nanos.max(i64::MIN + 1) ^ i64::MIN;
+        Self(NonZeroI64::new(stored).unwrap_or(NonZeroI64::MAX))
+    }
+}
+
+impl From<Moment> for Time {
+    fn from(moment: Moment) -> Self {
+        let nanos = moment.0.get() ^ i64::MIN;
+        let second = i64::from(NANOS_PER_SECOND);
+        let nano = u32::try_from(nanos.rem_euclid(second)).unwrap_or(0);
+        Self::new(nanos.div_euclid(second), nano)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn the_ends_of_what_is_packed() {
+        let packed = |seconds, nano| Time::from(Moment::from(Time::new(seconds, nano)));
+        assert_eq!(packed(0, 0), Time::new(0, 0));
+        assert_eq!(packed(i64::MAX, 0), Time::new(9_223_372_036, 854_775_807));
+        assert_eq!(packed(i64::MIN, 0), Time::new(-9_223_372_037, 145_224_193));
+        assert_eq!(size_of::<Option<Moment>>(), 8);
+    }
+
     proptest! {
+        #[test]
+        fn packed_and_unpacked(seconds in -9_000_000_000_i64..9_000_000_000, nano in 0_u32..NANOS_PER_SECOND) {
+            let time = Time::new(seconds, nano);
+            prop_assert_eq!(Time::from(Moment::from(time)), time);
+        }
+
         #[test]
         fn a_span_that_is_added_is_the_span_between(
             seconds in -10_000_000_000_i64..10_000_000_000,

@@ -214,7 +214,7 @@ fn state(reading: Reading, shape: Shape, now: Time) -> State {
         now
     };
     let (severity, message) = if shape.is_record_type {
-        (Severity::Ok, Text::Fixed("None"))
+        (Severity::Ok, Text::from("None"))
     } else {
         (severity(reading.severity), message(reading.status))
     };

@@ -295,7 +295,7 @@ impl Owner {
                     tracing::warn!("a client of the bus ends the server");
                     self.shutdown = true;
                 }
-                Effect::Act(act) => self.actions.begin(act),
+                Effect::Act(act) => self.actions.begin(*act),
                 Effect::Complain(complaint) => tracing::warn!("{complaint}"),
             }
         }

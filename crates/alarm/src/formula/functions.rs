@@ -252,7 +252,7 @@ pub(super) fn call(function: Function, arguments: &[Node], run: &mut Run<'_>) ->
 /// The condition, in alarm with that message while it holds.
 fn alarm(severity: Severity, condition: f64, message: Option<&Answer>) -> Answer {
     let (severity, message) = if condition.is_nan() {
-        (Severity::Undefined, Text::Fixed(DISCONNECTED))
+        (Severity::Undefined, Text::Fixed(&DISCONNECTED))
     } else if condition == 0.0 {
         (Severity::Ok, Text::default())
     } else {

@@ -9,7 +9,7 @@ fn pv(value: f64) -> Input {
     Input {
         value: Value::Number(value),
         severity: Severity::Ok,
-        message: Text::Fixed("NO_ALARM"),
+        message: Text::Fixed(&"NO_ALARM"),
         seconds: 1000.5,
     }
 }

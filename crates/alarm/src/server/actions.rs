@@ -284,7 +284,7 @@ impl Server {
                     Ok(Parsed::Severity(pv)) => Some((action, pv)),
                     Ok(_) | Err(_) => None,
                 })?;
-        Some(Effect::Act(Act {
+        Some(Effect::Act(Box::new(Act {
             path: item.path.clone(),
             title: action.title.clone(),
             severity,
@@ -293,7 +293,7 @@ impl Server {
                 pv,
                 number: f64::from(severity.ordinal()),
             },
-        }))
+        })))
     }
 
     /// An action with its texts as things are now; nothing if it cannot or must not be done.
@@ -332,13 +332,13 @@ impl Server {
             },
             Parsed::Severity(_) => return None,
         };
-        Some(Effect::Act(Act {
+        Some(Effect::Act(Box::new(Act {
             path: item.path.clone(),
             title: action.title.clone(),
             severity: item.severity(),
             is_follow_up,
             what,
-        }))
+        })))
     }
 
     /// The active leaves at and below an item, in the order of the tree.
@@ -371,7 +371,7 @@ impl Server {
     pub(super) fn heartbeat(&self) -> Option<Effect> {
         let (pv, _period) = self.settings.heartbeat.as_ref()?;
         let path: AlarmPath = self.root.clone();
-        Some(Effect::Act(Act {
+        Some(Effect::Act(Box::new(Act {
             path,
             title: "heartbeat".to_owned(),
             severity: self.tree.item(self.tree.root())?.severity(),
@@ -380,7 +380,7 @@ impl Server {
                 pv: pv.clone(),
                 number: 1.0,
             },
-        }))
+        })))
     }
 }
 

@@ -116,12 +116,10 @@ impl Server {
         let inputs: Vec<Input> = self
             .filter_inputs(id)
             .iter()
-            .map(
-                |pv| match self.pvs.get(*pv).and_then(|pv| pv.last.as_ref()) {
-                    Some(News::Value(state)) => input(state),
-                    Some(News::Disconnected | News::Impossible) | None => Input::unknown(),
-                },
-            )
+            .map(|pv| match self.last(*pv) {
+                Some(News::Value(state)) => input(&state),
+                Some(News::Disconnected | News::Impossible) | None => Input::unknown(),
+            })
             .collect();
         let random = &mut self.random;
         let Some(watched) = self.tree.leaf_mut(id) else {

@@ -9,7 +9,7 @@ use crate::path::AlarmPath;
 use crate::server::request::Who;
 use crate::server::watched::{Kept, Watched};
 use crate::server::{ComplaintKind, Effect, Record, Server, Timer, Topic};
-use crate::time::Time;
+use crate::time::{Moment, Time};
 use crate::tree::{Content, Item, ItemId};
 use crate::wire::command::Command;
 use crate::wire::config::{ConfigMessage, Signed};
@@ -182,6 +182,7 @@ impl Server {
             config: Kept::new(config),
             pv,
             is_wanted: true,
+            is_told: false,
             filter: None,
             shelving: None,
             actions: None,
@@ -266,7 +267,7 @@ impl Server {
             return Vec::new();
         };
         let wanted = watched.config.enabled;
-        let before = watched.enable_at.take();
+        let before = watched.enable_at.take().map(Time::from);
         // whole seconds from now on, as Phoebus counts them: up to a second before the date
         let shelved_until = watched
             .shelving
@@ -276,7 +277,9 @@ impl Server {
             let until = wanted.until(&zone).filter(|until| *until > now)?;
             Some(now.after(Duration::from_secs(until.since(now).as_secs())))
         });
+        let until = until.map(Moment::from);
         watched.enable_at = until;
+        let until = until.map(Time::from);
         let enabled = match shelved_until {
             Some(until) => until <= now,
             None => wanted.at(now, &zone),
@@ -336,7 +339,7 @@ impl Server {
                     .map(|at| (at, Timer::Delay(*id))),
                 self.tree
                     .leaf(*id)
-                    .and_then(|leaf| leaf.enable_at)
+                    .and_then(|leaf| leaf.enable_at.map(Time::from))
                     .map(|at| (at, Timer::Enable(*id))),
             ];
             for timer in timers.into_iter().flatten() {

@@ -41,7 +41,19 @@ pub(super) struct Pv {
     /// Whether it is needed, and the shell was asked to watch it if it is a channel.
     pub(super) is_watched: bool,
     /// What was last heard of it since then.
-    pub(super) last: Option<News>,
+    pub(super) last: Last,
+}
+
+/// What was last heard of a PV.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Last {
+    /// Nothing.
+    #[default]
+    Never,
+    /// A value. It is kept here only for filters and formulas; else a leaf has it.
+    Value(Option<Box<State>>),
+    Disconnected,
+    Impossible,
 }
 
 /// What else needs a PV.
@@ -148,13 +160,22 @@ impl Pvs {
         }
     }
 
-    /// Keeps what was heard of a PV.
-    pub(super) fn set_last(&mut self, id: PvId, last: Option<News>) {
+    /// Keeps what was heard of a PV; nothing if it is let go.
+    pub(super) fn set_last(&mut self, id: PvId, last: Option<&News>) {
         let Some(pv) = self.get_mut(id) else { return };
         let is_channel = matches!(pv.source, Source::Channel);
         let is_connected = matches!(last, Some(News::Value(_)));
-        let was_connected = matches!(pv.last, Some(News::Value(_)));
-        pv.last = last;
+        let was_connected = matches!(pv.last, Last::Value(_));
+        pv.last = match last {
+            None => Last::Never,
+            // the leaf of a formula may come after its value
+            Some(News::Value(state)) if pv.others.is_some() || !is_channel => {
+                Last::Value(Some(Box::new(state.clone())))
+            }
+            Some(News::Value(_)) => Last::Value(None),
+            Some(News::Disconnected) => Last::Disconnected,
+            Some(News::Impossible) => Last::Impossible,
+        };
         if is_channel {
             self.connected += usize::from(is_connected);
             self.connected -= usize::from(was_connected);
@@ -215,7 +236,7 @@ impl Pvs {
             leaves: Few::None,
             others: None,
             is_watched: false,
-            last: None,
+            last: Last::Never,
         }));
         let id = if let Some(id) = self.free.pop() {
             if let Some(place) = self.places.get_mut(id.0 as usize) {
@@ -300,6 +321,7 @@ impl Server {
         if !self.started {
             return Vec::new();
         }
+        self.keep_value(id);
         let Some(pv) = self.pvs.get(id) else {
             return Vec::new();
         };
@@ -330,7 +352,7 @@ impl Server {
                 Source::Impossible(why) => {
                     if is_needed {
                         let (key, why) = (pv.name.clone(), why.to_string());
-                        pv.last = Some(News::Impossible);
+                        pv.last = Last::Impossible;
                         effects.extend(self.complaints.complain(ComplaintKind::Pv, &key, why));
                     }
                 }
@@ -340,13 +362,45 @@ impl Server {
                     }
                     if is_needed {
                         let news = self.calculate(id, now);
-                        self.pvs.set_last(id, news);
+                        self.pvs.set_last(id, news.as_ref());
                     }
                 }
             }
         }
         self.pvs.forget(id);
         effects
+    }
+
+    /// What was last heard of a PV since it is watched.
+    pub(super) fn last(&self, id: PvId) -> Option<News> {
+        let pv = self.pvs.get(id)?;
+        Some(match &pv.last {
+            Last::Never => return None,
+            Last::Value(Some(state)) => News::Value((**state).clone()),
+            Last::Value(None) => News::Value(self.heard_by_leaf(pv)?.clone()),
+            Last::Disconnected => News::Disconnected,
+            Last::Impossible => News::Impossible,
+        })
+    }
+
+    fn heard_by_leaf(&self, pv: &Pv) -> Option<&State> {
+        let leaves = pv.leaves.iter().filter_map(|leaf| self.tree.leaf(*leaf));
+        // one that is only just watched has not heard anything yet
+        let mut old = leaves.filter(|leaf| leaf.is_wanted && leaf.is_told);
+        old.find_map(|leaf| leaf.alarm.heard())
+    }
+
+    /// A filter or a formula that is new to a PV needs its value, which so far only a leaf has.
+    fn keep_value(&mut self, id: PvId) {
+        let state = match self.pvs.get(id) {
+            Some(pv) if pv.others.is_some() && pv.last == Last::Value(None) => {
+                self.heard_by_leaf(pv).cloned()
+            }
+            _ => return,
+        };
+        if let (Some(pv), Some(state)) = (self.pvs.get_mut(id), state) {
+            pv.last = Last::Value(Some(Box::new(state)));
+        }
     }
 
     /// What a formula comes to; nothing while one of its inputs has never been heard of.
@@ -358,10 +412,10 @@ impl Server {
         let mut inputs = Vec::with_capacity(formula.1.len());
         let mut time = Time::default();
         for input in &formula.1 {
-            match self.pvs.get(*input)?.last.as_ref()? {
+            match self.last(*input)? {
                 News::Value(state) => {
                     time = time.max(state.time);
-                    inputs.push(self::input(state));
+                    inputs.push(self::input(&state));
                 }
                 News::Disconnected | News::Impossible => return Some(News::Disconnected),
             }
@@ -369,7 +423,7 @@ impl Server {
         let random = &mut self.random;
         let answer = formula.0.evaluate(&inputs, &mut || random.draw());
         let message = match answer.severity {
-            Severity::Ok if answer.message.is_empty() => Text::Fixed("None"),
+            Severity::Ok if answer.message.is_empty() => Text::Fixed(&"None"),
             _ => answer.message,
         };
         Some(News::Value(State {

@@ -6,9 +6,9 @@ use crate::config::{LeafConfig, Notes};
 use crate::leaf::Pending;
 use crate::path::AlarmPath;
 use crate::server::request::{Refusal, Shelving};
-use crate::server::sources::Source;
+use crate::server::sources::{Last, Source};
 use crate::server::watched::Watched;
-use crate::server::{ComplaintKind, News, Server};
+use crate::server::{ComplaintKind, Server};
 use crate::severity::Severity;
 use crate::state::{ClientState, State};
 use crate::time::Time;
@@ -276,7 +276,7 @@ impl Server {
                     },
                     is_disabled: watched.alarm.is_disabled(),
                     is_filtered: watched.is_wanted && watched.alarm.is_disabled(),
-                    enabled_at: watched.enable_at,
+                    enabled_at: watched.enable_at.map(Time::from),
                     shelving: watched.shelving.as_deref(),
                     pending: watched.alarm.pending(),
                     watched,
@@ -294,11 +294,11 @@ impl Server {
         if !watched.is_wanted {
             return Connection::Unwatched;
         }
-        match self.pvs.get(watched.pv).and_then(|pv| pv.last.as_ref()) {
-            None => Connection::Never,
-            Some(News::Value(_)) => Connection::Connected,
-            Some(News::Disconnected) => Connection::Disconnected,
-            Some(News::Impossible) => Connection::Impossible,
+        match self.pvs.get(watched.pv).map(|pv| &pv.last) {
+            None | Some(Last::Never) => Connection::Never,
+            Some(Last::Value(_)) => Connection::Connected,
+            Some(Last::Disconnected) => Connection::Disconnected,
+            Some(Last::Impossible) => Connection::Impossible,
         }
     }
 

@@ -5,13 +5,16 @@ use crate::leaf::{Leaf, Told};
 use crate::path::AlarmPath;
 use crate::server::{Effect, News, Server, Timer};
 use crate::state::State;
-use crate::time::Time;
+use crate::time::{Moment, Time};
 use crate::tree::{Item, ItemId};
 use crate::wire::talk;
 
 impl Server {
     pub(super) fn hear(&mut self, id: ItemId, news: &News, now: Time) -> Vec<Effect> {
         self.forget_timer(id);
+        if let Some(watched) = self.tree.leaf_mut(id) {
+            watched.is_told = true;
+        }
         let state = match news {
             News::Value(state) => state.clone(),
             News::Disconnected => State::disconnected(now),
@@ -130,7 +133,7 @@ impl Server {
             return Vec::new();
         };
         let mut effects = self.watch_pv(pv, now);
-        match self.pvs.get(pv).and_then(|pv| pv.last.clone()) {
+        match self.last(pv) {
             Some(news) => effects.extend(self.hear(id, &news, now)),
             None => self.wait_for_connection(id, now),
         }
@@ -145,7 +148,7 @@ impl Server {
         let mut effects = Vec::new();
         for input in inputs {
             effects.extend(self.watch_pv(input, now));
-            if self.pvs.get(input).is_some_and(|pv| pv.last.is_some()) {
+            if self.last(input).is_some() {
                 self.filter_later(id, now);
             }
         }
@@ -169,6 +172,7 @@ impl Server {
         self.forget_timer(id);
         if let Some(watched) = self.tree.leaf_mut(id) {
             watched.alarm.forget();
+            watched.is_told = false;
         }
         // the filter begins anew when the leaf is enabled again
         let inputs = self.filter_inputs(id);
@@ -183,12 +187,12 @@ impl Server {
     }
 
     fn wait_for_connection(&mut self, id: ItemId, now: Time) {
-        let by = now.after(self.settings.connection_timeout);
+        let by = Moment::from(now.after(self.settings.connection_timeout));
         if let Some(watched) = self.tree.leaf_mut(id)
             && watched.connect_by.is_none()
         {
             watched.connect_by = Some(by);
-            self.timers.insert((by, Timer::Connect(id)));
+            self.timers.insert((by.into(), Timer::Connect(id)));
         }
     }
 
@@ -198,7 +202,7 @@ impl Server {
             .leaf_mut(id)
             .and_then(|leaf| leaf.connect_by.take())
         {
-            self.timers.remove(&(by, Timer::Connect(id)));
+            self.timers.remove(&(by.into(), Timer::Connect(id)));
         }
     }
 

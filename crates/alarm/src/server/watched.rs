@@ -6,7 +6,7 @@ use crate::server::actions::Actions;
 use crate::server::filter::Filter;
 use crate::server::request::Shelving;
 use crate::server::sources::PvId;
-use crate::time::Time;
+use crate::time::Moment;
 
 /// A leaf of the tree.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Watched {
     pub(super) pv: PvId,
     /// Whether its configuration enables it: only then its PV is watched.
     pub(super) is_wanted: bool,
+    /// Whether it has heard of its PV since it is watched.
+    pub(super) is_told: bool,
     pub(super) filter: Option<Box<Filter>>,
     /// Who disabled it, until when and why.
     pub(super) shelving: Option<Box<Shelving>>,
@@ -23,9 +25,9 @@ pub(super) struct Watched {
     /// What of it stands in the server's own topic, as a digest.
     pub(super) kept: u64,
     /// When it counts as disconnected unless something is heard before.
-    pub(super) connect_by: Option<Time>,
+    pub(super) connect_by: Option<Moment>,
     /// When its date comes.
-    pub(super) enable_at: Option<Time>,
+    pub(super) enable_at: Option<Moment>,
 }
 
 /// A group of the tree.

@@ -155,14 +155,11 @@ fn groups_list_their_active_pvs_and_have_a_severity_pv() {
         .did
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Act(Act {
-                what: What::Mail { subject, body, .. },
-                ..
-            }) => Some(format!("{subject}\n{body}")),
-            Effect::Act(Act {
-                what: What::Webhook { body, .. },
-                ..
-            }) => Some(body.clone()),
+            Effect::Act(act) => match &act.what {
+                What::Mail { subject, body, .. } => Some(format!("{subject}\n{body}")),
+                What::Webhook { body, .. } => Some(body.clone()),
+                _ => None,
+            },
             _ => None,
         })
         .collect();
