@@ -1,4 +1,5 @@
-//! The alarm server from outside: its records on a bus, its API on a socket.
+//! The alarm server from outside: its records on a bus, its API on a socket; scripted parts for what has to be exact,
+//! a real EPICS IOC and real buses for what has to be true.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,5 +8,11 @@
 )]
 
 mod api;
+mod broker;
+#[path = "../../../../tests/conformance/alarm/compare.rs"]
+mod compare;
 mod context;
+mod faults;
+mod ioc;
 mod server;
+mod traces;

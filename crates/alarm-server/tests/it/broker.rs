@@ -1,0 +1,79 @@
+//! A real Kafka broker from the test bed; it ends with the test process.
+
+use std::io::{Write as _, stderr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use bus::kafka::properties::Properties;
+use bus::kafka::{Kafka, Options};
+
+/// A broker of one test's own.
+pub(crate) struct Broker {
+    name: String,
+    servers: String,
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/testbed/kafka.sh")
+}
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(script()).args(arguments).output().unwrap()
+}
+
+impl Broker {
+    /// Starts one; fails the test if that does not work under CI, and says what is not checked elsewhere.
+    pub(crate) fn start(name: &str) -> Option<Self> {
+        let process = std::process::id().to_string();
+        let name = format!("alarm-{process}-{name}");
+        let output = run(&["--name", &name, "--die-with", &process, "up"]);
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                std::env::var("CI").as_deref() != Ok("true"),
+                "Kafka does not start:\n{said}"
+            );
+            writeln!(stderr(), "\n*** NOT TESTED: no Kafka: {said} ***\n").unwrap();
+            return None;
+        }
+        let environment = String::from_utf8(output.stdout).unwrap();
+        let servers = environment
+            .lines()
+            .find_map(|line| line.strip_prefix("KAFKA_SERVERS="))
+            .unwrap()
+            .to_owned();
+        Some(Self { name, servers })
+    }
+
+    pub(crate) async fn connect(&self) -> Kafka {
+        Kafka::connect(&self.servers, &Properties::default(), Options::default())
+            .await
+            .unwrap()
+    }
+
+    fn tell(&self, verb: &str) {
+        let output = run(&["--name", &self.name, verb]);
+        assert!(
+            output.status.success(),
+            "{verb}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// Ends it with SIGKILL.
+    pub(crate) fn kill(&self) {
+        self.tell("kill");
+    }
+
+    /// Starts it again on the same port.
+    pub(crate) fn start_again(&self) {
+        self.tell("start");
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // the broker ends with this process anyway
+        drop(run(&["--name", &self.name, "down"]));
+    }
+}
