@@ -361,6 +361,35 @@ impl Server {
         }
     }
 
+    /// The bus has lost records: everything is said again, and that it is. Not needed of a bus that keeps what could
+    /// not be written.
+    pub fn resend(&mut self, now: Time) -> Vec<Effect> {
+        if !self.started {
+            return Vec::new();
+        }
+        let mut effects = vec![Self::talk(
+            &self.root,
+            self.severity(&self.root).unwrap_or_default(),
+            talk::RECONNECTED,
+        )];
+        for id in self.tree.below(self.tree.root()) {
+            // a PV that was never heard of has nothing to say
+            if self
+                .tree
+                .leaf(id)
+                .is_some_and(|leaf| !leaf.alarm.alarm().message.is_empty())
+            {
+                effects.extend(self.publish_leaf(id));
+            }
+            effects.extend(self.publish_group(id));
+            self.lose_kept(id);
+            effects.extend(self.keep(id));
+        }
+        effects.push(self.keep_mode());
+        self.publish_time(&effects, now);
+        effects
+    }
+
     /// Time has passed.
     pub fn tick(&mut self, now: Time) -> Vec<Effect> {
         let mut effects = Vec::new();

@@ -147,6 +147,104 @@ fn without_a_delay() {
     }
 }
 
+/// The whole table for all severities, without a delay (alarm.md 3.5).
+#[test]
+fn every_row_for_every_severity() {
+    const ALARMS: [Severity; 4] = [Minor, Major, Invalid, Undefined];
+    let l = |severity: Severity| format!("{severity}L/{severity}!");
+    let n = |severity: Severity| format!("{severity}/{severity}!");
+    let tell = |latching, events: &[Event]| story(behaviour(latching, 0, 0), false, events);
+    for a in ALARMS {
+        let ack = a.acknowledged();
+        // OK, then an alarm
+        assert_eq!(tell(true, &[Hear(a)]), l(a));
+        assert_eq!(tell(false, &[Hear(a)]), n(a));
+        // active, then OK; acknowledged after that
+        assert_eq!(
+            tell(true, &[Hear(a), Hear(Ok), Ack]),
+            format!("{} {a}/OK OK/OK", l(a))
+        );
+        assert_eq!(tell(false, &[Hear(a), Hear(Ok)]), format!("{} OK/OK", n(a)));
+        // acknowledged, then OK, then OK again acknowledged
+        assert_eq!(
+            tell(true, &[Hear(a), Ack, Hear(Ok), Ack]),
+            format!("{} {ack}L/{a} OK/OK OK/OK", l(a))
+        );
+        assert_eq!(
+            tell(false, &[Hear(a), Ack, Hear(Ok), Ack]),
+            format!("{} {ack}/{a} OK/OK OK/OK", n(a))
+        );
+        // acknowledged twice, un-acknowledged twice
+        assert_eq!(
+            tell(true, &[Hear(a), Ack, Ack, Unack, Unack]),
+            format!("{} {ack}L/{a} {ack}L/{a} {a}/{a} {a}/{a}", l(a))
+        );
+        // disabled at any stage, and enabled: as from OK
+        for before in [&[Hear(a)][..], &[Hear(a), Ack]] {
+            let events = [before, &[Disable, Enable]].concat();
+            assert!(tell(true, &events).ends_with(&format!("OK/OK {}", l(a))));
+            assert!(tell(false, &events).ends_with(&format!("OK/OK {}", n(a))));
+        }
+        let cleared = tell(true, &[Hear(a), Disable, Hear(Ok), Enable]);
+        assert_eq!(cleared, format!("{} OK/OK OK/OK", l(a)));
+        for b in ALARMS {
+            if b == a {
+                continue;
+            }
+            let acknowledged_b = b.acknowledged();
+            let (latching, plain) = if b > a {
+                (l(b), n(b))
+            } else {
+                (format!("{a}/{b}"), format!("{b}/{b}"))
+            };
+            assert_eq!(
+                tell(true, &[Hear(a), Hear(b)]),
+                format!("{} {latching}", l(a))
+            );
+            assert_eq!(
+                tell(false, &[Hear(a), Hear(b)]),
+                format!("{} {plain}", n(a))
+            );
+            // after an acknowledgement only what is worse counts
+            let after = if b > a {
+                (l(b), n(b))
+            } else {
+                (format!("{ack}/{b}"), format!("{ack}/{b}"))
+            };
+            assert_eq!(
+                tell(true, &[Hear(a), Ack, Hear(b)]),
+                format!("{} {ack}L/{a} {}", l(a), after.0)
+            );
+            assert_eq!(
+                tell(false, &[Hear(a), Ack, Hear(b)]),
+                format!("{} {ack}/{a} {}", n(a), after.1)
+            );
+            // acknowledged while the PV is less bad: what it is now
+            if b < a {
+                assert_eq!(
+                    tell(true, &[Hear(a), Hear(b), Ack, Unack]),
+                    format!("{} {a}/{b} {acknowledged_b}/{b} {b}/{b}", l(a))
+                );
+            }
+        }
+        // maintenance: what is invalid or worse counts as acknowledged, and less than that begins anew
+        let in_maintenance = |events: &[Event]| story(behaviour(true, 0, 0), true, events);
+        if a >= Invalid {
+            assert_eq!(in_maintenance(&[Hear(a)]), format!("{ack}L/{a}"));
+            assert_eq!(
+                in_maintenance(&[Hear(a), Hear(Major)]),
+                format!("{ack}L/{a} {}", l(Major))
+            );
+            assert_eq!(
+                in_maintenance(&[Hear(a), Hear(Ok)]),
+                format!("{ack}L/{a} OK/OK")
+            );
+        } else {
+            assert_eq!(in_maintenance(&[Hear(a)]), l(a));
+        }
+    }
+}
+
 #[test]
 fn with_a_delay_of_two_seconds() {
     let rows: &[(&[Event], &str, &str)] = &[

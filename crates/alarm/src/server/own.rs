@@ -131,6 +131,16 @@ impl Server {
         }))
     }
 
+    /// The memory of an item has to be written again.
+    pub(super) fn lose_kept(&mut self, id: ItemId) {
+        // 0 would be a tombstone that is there already
+        if let Some(watched) = self.tree.leaf_mut(id).filter(|leaf| leaf.kept != 0) {
+            watched.kept = 1;
+        } else if let Some(group) = self.tree.group_mut(id).filter(|group| group.kept != 0) {
+            group.kept = 1;
+        }
+    }
+
     /// The tombstone of an item that is gone.
     pub(super) fn forget_own(path: &AlarmPath) -> Effect {
         Effect::Publish(Record {
@@ -149,7 +159,8 @@ fn memory_key(path: &AlarmPath) -> String {
 pub(super) fn digest(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
-    hasher.finish().max(1)
+    // 1 is a record of which nothing is known
+    hasher.finish().max(2)
 }
 
 impl Own {

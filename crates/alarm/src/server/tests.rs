@@ -82,6 +82,68 @@ pub(super) fn published(effects: &[Effect]) -> Vec<String> {
 }
 
 #[test]
+fn reminders_and_the_heartbeat_of_the_root() {
+    let mut server = Server::new(
+        "X",
+        Settings {
+            nag_period: Some(Duration::from_mins(15)),
+            ..settings()
+        },
+    )
+    .unwrap();
+    for item in ["/X/a", "/X/b"] {
+        server.record(&config(item, &LeafConfig::new("d")), at(0));
+    }
+    server.start(at(0));
+    server.news("a", &heard(Severity::Major, 1), at(1));
+    server.news("b", &heard(Severity::Ok, 1), at(1));
+    let idle = r#"Main state:/X {"severity":"MAJOR"}"#;
+    assert_eq!(published(&server.tick(at(11))), [idle]);
+    assert_eq!(published(&server.tick(at(20))), Vec::<String>::new());
+    assert_eq!(published(&server.tick(at(21))), [idle]);
+    let words = |text: &str| {
+        format!(r#"Talk talk:/X {{"standout":false,"severity":"MAJOR","talk":" {text}"}}"#)
+    };
+    // counted from the last words
+    assert!(
+        published(&server.tick(at(900)))
+            .iter()
+            .all(|line| line == idle)
+    );
+    assert_eq!(
+        published(&server.tick(at(901)))[0],
+        words("There is 1 active alarm")
+    );
+    server.news("b", &heard(Severity::Minor, 902), at(902));
+    let lines = published(&server.tick(at(902 + 900)));
+    assert_eq!(lines[0], words("There are 2 active alarms"));
+}
+
+#[test]
+fn everything_is_said_again_after_a_loss() {
+    let mut slow = LeafConfig::new("d");
+    slow.delay = 100;
+    let mut server = server(&[("/X/a/pv", LeafConfig::new("d")), ("/X/a/slow", slow)]);
+    server.record(&config("/X/a/new", &LeafConfig::new("d")), at(1));
+    server.news("pv", &heard(Severity::Minor, 1), at(1));
+    server.news("slow", &heard(Severity::Major, 1), at(1));
+    let lines = published(&server.resend(at(2)));
+    let starts = [
+        r#"Talk talk:/X {"standout":false,"severity":"MINOR","talk":" Alarm server re-connected"}"#,
+        r#"Main state:/X {"severity":"MINOR"}"#,
+        r#"Main state:/X/a {"severity":"MINOR"}"#,
+        r#"Main state:/X/a/pv {"severity":"MINOR","latch":true,"#,
+        r#"Main state:/X/a/slow {"severity":"OK","message":"OK","#,
+        r#"Server memory:/X/a/slow {"pending":{"severity":"MAJOR","#,
+        r#"Server mode:/X {"maintenance":false,"notify":true}"#,
+    ];
+    assert_eq!(lines.len(), starts.len(), "{lines:#?}");
+    for (line, start) in lines.iter().zip(starts) {
+        assert!(line.starts_with(start), "{line}");
+    }
+}
+
+#[test]
 fn a_value_that_changes_is_shown_by_an_acknowledgement() {
     let mut server = server(&[("/X/a/pv", LeafConfig::new("d"))]);
     let mut news = heard(Severity::Ok, 5);

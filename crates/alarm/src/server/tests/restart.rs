@@ -121,8 +121,10 @@ impl World {
                             leaf.alarm.message, leaf.alarm.value, leaf.alarm.time
                         ),
                     };
+                    let id = self.server.tree.find(item.path).unwrap();
+                    let counted = self.server.tree.leaf(id).unwrap().alarm.counted();
                     format!(
-                        "{} {} {alarm} now {} {} disabled {} pending {pending:?} shelved {:?}",
+                        "{} {} {alarm} now {} {} disabled {} pending {pending:?} counted {counted:?} shelved {:?}",
                         item.path,
                         item.severity,
                         leaf.current.severity,
