@@ -117,6 +117,11 @@ impl AlarmPath {
         self.names.rsplit(BETWEEN).next().unwrap_or_default()
     }
 
+    /// The name of the item without a copy of it: the text that has it, and where it begins.
+    pub(crate) fn shared_name(&self) -> (Arc<str>, usize) {
+        (self.names.clone(), self.names.len() - self.name().len())
+    }
+
     /// The names from the root down.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.split(BETWEEN)

@@ -176,7 +176,7 @@ impl Server {
         config: LeafConfig,
         now: Time,
     ) -> Result<Vec<Effect>, String> {
-        let pv = self.pvs.take(path.name());
+        let pv = self.pvs.take_leaf(path);
         let watched = Watched {
             alarm: Leaf::new(config.behaviour(), now),
             config: Kept::new(config),

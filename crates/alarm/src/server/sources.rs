@@ -3,10 +3,14 @@
 //! A name without a prefix or with `ca://` is a channel of Channel Access. A name that begins with `=` or `eq://` is a
 //! formula that the server calculates itself. Other kinds (`pva://`, `loc://`, `sim://`) cannot be made here.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::formula::{Formula, Input, Value as FormulaValue};
+use crate::path::AlarmPath;
 use crate::server::{ComplaintKind, Effect, News, Server};
 use crate::severity::Severity;
 use crate::state::State;
@@ -18,6 +22,59 @@ use crate::value::Value;
 /// A place in the list of PVs; used again after its PV is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PvId(u32);
+
+/// The name of a PV; mostly part of the path of a leaf, which is not copied.
+#[derive(Debug, Clone)]
+pub(super) struct PvName {
+    text: Arc<str>,
+    from: u32,
+}
+
+impl PvName {
+    fn new(name: &str) -> Self {
+        Self {
+            text: name.into(),
+            from: 0,
+        }
+    }
+
+    /// The last name of a path.
+    fn of(path: &AlarmPath) -> Self {
+        let (text, from) = path.shared_name();
+        match u32::try_from(from) {
+            Ok(from) => Self { text, from },
+            Err(_) => Self::new(path.name()),
+        }
+    }
+}
+
+impl Deref for PvName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.text.get(self.from as usize..).unwrap_or_default()
+    }
+}
+
+impl Borrow<str> for PvName {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
+impl PartialEq for PvName {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for PvName {}
+
+impl Hash for PvName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
 
 /// Where the values of a PV come from.
 #[derive(Debug)]
@@ -33,7 +90,7 @@ pub(super) enum Source {
 /// A PV.
 #[derive(Debug)]
 pub(super) struct Pv {
-    pub(super) name: Arc<str>,
+    pub(super) name: PvName,
     pub(super) source: Source,
     /// Its leaves, in the order in which they came.
     pub(super) leaves: Few,
@@ -138,7 +195,7 @@ impl Pv {
 pub(super) struct Pvs {
     places: Vec<Option<Box<Pv>>>,
     free: Vec<PvId>,
-    names: HashMap<Arc<str>, PvId>,
+    names: HashMap<PvName, PvId>,
     watched: usize,
     connected: usize,
 }
@@ -208,12 +265,28 @@ impl Pvs {
         self.names.keys().map(|name| &**name)
     }
 
-    /// The PV of that name; new ones are made with what they need.
-    pub(super) fn take(&mut self, name: &str) -> PvId {
-        if let Some(id) = self.find(name) {
+    /// The PV of a leaf.
+    pub(super) fn take_leaf(&mut self, path: &AlarmPath) -> PvId {
+        if let Some(id) = self.find(path.name()) {
             return id;
         }
-        let key: Arc<str> = key(name).into();
+        let key = key(path.name());
+        if key == path.name() {
+            self.make(PvName::of(path))
+        } else {
+            self.make(PvName::new(&key))
+        }
+    }
+
+    /// The PV of that name; new ones are made with what they need.
+    pub(super) fn take(&mut self, name: &str) -> PvId {
+        match self.find(name) {
+            Some(id) => id,
+            None => self.make(PvName::new(&key(name))),
+        }
+    }
+
+    fn make(&mut self, key: PvName) -> PvId {
         let source = match source(&key) {
             Ok(None) => Source::Channel,
             Ok(Some(formula)) => {
