@@ -6,15 +6,20 @@ use std::time::Duration;
 
 use alarm::plan::{ConfigRecord, OnBus};
 use bus::embedded::{Embedded, FILE_NAME, Options};
+use bus::kafka::properties::Properties;
+use bus::kafka::{Kafka, Options as KafkaOptions};
 use bus::{Bus, Cleanup, From, Outgoing, Reader, TopicPlan};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::bus::BusArgs;
+use crate::diagnostic::{Diagnostic, Place};
 use crate::settings::Settings;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// A bus that says nothing for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long brokers are waited for at the beginning.
+const CONNECTING: Duration = Duration::from_secs(10);
 /// So many records are written at once where the buffer cannot take all.
 const PART: usize = 10_000;
 
@@ -113,7 +118,7 @@ pub async fn open(choice: Choice, cancel: &CancellationToken) -> CommandResult<O
         Choice::Kafka {
             servers,
             properties,
-        } => kafka(servers, properties.as_deref(), &choice).await?,
+        } => kafka(servers, properties.as_deref(), &choice, cancel).await?,
     };
     Ok(Opened {
         choice,
@@ -130,19 +135,48 @@ pub fn exists(choice: &Choice) -> bool {
     }
 }
 
-#[expect(clippy::unused_async, reason = "connecting will wait")]
 async fn kafka(
-    _servers: &str,
-    _properties: Option<&std::path::Path>,
+    servers: &str,
+    properties: Option<&std::path::Path>,
     choice: &Choice,
+    cancel: &CancellationToken,
 ) -> CommandResult<Arc<dyn Bus>> {
-    Err(CommandError::new(
-        ErrorKind::Unsupported,
-        format!(
-            "{} cannot be reached: Kafka is not there yet",
-            choice.words()
-        ),
-    ))
+    let properties = match properties {
+        None => Properties::default(),
+        Some(path) => Properties::read(path).map_err(|error| wrong_properties(&error))?,
+    };
+    for warning in properties.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let options = KafkaOptions {
+        connection_timeout: CONNECTING,
+        ..KafkaOptions::default()
+    };
+    tokio::select! {
+        connected = Kafka::connect(servers, &properties, options) => match connected {
+            Ok(bus) => Ok(Arc::new(bus)),
+            Err(error) => Err(refused(choice, &error)),
+        },
+        () = cancel.cancelled() => Err(CommandError::new(ErrorKind::Interrupted, "stopped")),
+    }
+}
+
+/// What is wrong with a properties file, with its line; what may be a secret is not in there.
+fn wrong_properties(error: &bus::kafka::properties::Error) -> CommandError {
+    let kind = if error.line == 0 {
+        ErrorKind::System
+    } else {
+        ErrorKind::Input
+    };
+    let mut place = Place::file(&error.path);
+    if error.line > 0 {
+        place.line = error.line;
+        place.column = error.column;
+        place.text = Some(error.text.clone());
+    }
+    let mut finding = Diagnostic::error(error.problem.clone()).at(place);
+    finding.hint.clone_from(&error.hint);
+    CommandError::from_diagnostic(kind, finding)
 }
 
 /// Why a bus did not do what was asked, with the kind that decides the exit code.
@@ -156,6 +190,11 @@ pub fn refused(choice: &Choice, error: &bus::Error) -> CommandError {
 }
 
 impl Opened {
+    /// The bus itself.
+    pub fn bus(&self) -> Arc<dyn Bus> {
+        Arc::clone(&self.bus)
+    }
+
     /// Reads a configuration.
     ///
     /// # Errors

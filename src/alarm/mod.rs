@@ -7,3 +7,6 @@ pub mod annotations;
 pub mod bus;
 pub mod document;
 pub mod files;
+pub mod generate;
+pub mod live;
+pub mod scenario;

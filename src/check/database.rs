@@ -39,6 +39,10 @@ pub struct Start {
 pub struct Record {
     /// Its name.
     pub name: String,
+    /// What it is: `DESC`, if it is set.
+    pub description: Option<String>,
+    /// When it goes into alarm by its own fields.
+    pub alarms: Vec<epicsdb::AlarmCondition>,
     /// Where it is defined.
     pub place: Place,
 }
@@ -79,6 +83,8 @@ pub fn check(surroundings: &Surroundings<'_>) -> Start {
         .into_iter()
         .map(|record: RecordSummary| Record {
             place: files.place(&record.span),
+            description: record.description().map(str::to_owned),
+            alarms: record.alarm_conditions(),
             name: record.name,
         })
         .collect();

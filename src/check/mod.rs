@@ -170,6 +170,53 @@ pub async fn check(question: &Question<'_>) -> CommandResult<Report> {
     ))
 }
 
+/// The records of the IOC of an instance.
+#[derive(Debug, Clone)]
+pub struct Records {
+    /// The instance.
+    pub instance: String,
+    /// Its records, in order of definition.
+    pub records: Vec<Record>,
+}
+
+/// The records that the IOCs of a repository would have, and what is not known of them: why, in words for people.
+///
+/// # Errors
+///
+/// As [`check`].
+pub async fn records(question: &Question<'_>) -> CommandResult<(Vec<Records>, Vec<String>)> {
+    let mut examined = examine::all(question);
+    let wanted = |name: &str| question.only.is_empty() || question.only.contains(name);
+    examined.retain(|instance| wanted(instance.instance.name()));
+    let references: BTreeSet<String> = examined
+        .iter()
+        .flat_map(|instance| &instance.workloads)
+        .flat_map(Workloads::images)
+        .map(str::to_owned)
+        .collect();
+    let states = images::look(&references, question.engine, question.settings).await?;
+    let mut unknown = Vec::new();
+    let mut all = Vec::new();
+    for mut instance in examined {
+        look_into(&mut instance, &states, question);
+        unknown.append(&mut instance.unchecked);
+        let errors = instance.findings.iter();
+        let errors = errors.filter(|finding| finding.severity == Severity::Error);
+        if let Some(first) = errors.map(|finding| &finding.message).next() {
+            let name = instance.instance.name();
+            unknown.push(format!(
+                "all of `{name}`, which has mistakes (`ioc check`): {first}"
+            ));
+        }
+        all.push(Records {
+            instance: instance.instance.name().to_owned(),
+            records: instance.records,
+        });
+    }
+    unknown.extend(images_not_checked(&states, question));
+    Ok((all, unknown))
+}
+
 /// Whether a pod is an IOC, by the labels that charts have used over the years.
 fn is_ioc(pod: &Pod) -> bool {
     let labelled = |name: &str| {

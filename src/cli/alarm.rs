@@ -24,6 +24,8 @@ pub struct AlarmArgs {
 pub enum AlarmVerb {
     /// Check, compare, apply, export, generate and convert alarm configurations
     Config(ConfigArgs),
+    /// Play values of PVs over time against a configuration, offline, and compare the alarms with what is expected
+    Simulate(SimulateArgs),
 }
 
 /// Arguments of `ioc alarm config`.
@@ -55,6 +57,8 @@ pub enum ConfigVerb {
     Apply(ApplyArgs),
     /// Write the configuration that is on the bus as a file
     Export(ExportArgs),
+    /// Write the records of IOCs that can go into alarm as a tree to edit
+    Generate(GenerateArgs),
     /// Turn one format into another, and say what that loses
     Convert(ConvertArgs),
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use alarm::config::Enabled;
 use alarm::files::{Compatibility, Finding, Level, Origin, Reading, TreeFile};
@@ -9,13 +10,14 @@ use alarm::wire::config::write_date;
 use jiff::civil::DateTime;
 use serde::Serialize;
 
+use crate::alarm::live::{self, Answer};
 use crate::alarm::{annotations, files};
 use crate::cli::alarm::{CheckArgs, ReportFormat, ServerKind};
 use crate::cli::global::OutputFormat;
 use crate::commands::alarm::config::{counted, show, wrong_root};
 use crate::commands::{Context, Outcome};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+use crate::ui::error::{CommandError, CommandResult};
 
 /// What one file came to.
 #[derive(Debug, Serialize)]
@@ -26,6 +28,9 @@ struct Checked {
     /// One that stands in several groups counts as often.
     pvs: usize,
     findings: Vec<Diagnostic>,
+    /// What the PVs themselves say, if they were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<Vec<Answer>>,
 }
 
 /// What all of them came to.
@@ -41,13 +46,7 @@ struct Report {
 /// # Errors
 ///
 /// A file that does not exist or whose name says no format. What is wrong in a file is a finding.
-pub(crate) fn check(args: &CheckArgs, context: &Context) -> CommandResult<Outcome> {
-    if args.live {
-        return Err(CommandError::new(
-            ErrorKind::Unsupported,
-            "`--live` is not there yet",
-        ));
-    }
+pub(crate) async fn check(args: &CheckArgs, context: &Context) -> CommandResult<Outcome> {
     let now = jiff::Zoned::now().datetime();
     let mut read = Vec::new();
     for path in expanded(&args.files)? {
@@ -61,7 +60,7 @@ pub(crate) fn check(args: &CheckArgs, context: &Context) -> CommandResult<Outcom
     leave_out_included(&mut read, &args.files);
     let mut checked = Vec::new();
     for (path, reading) in read {
-        checked.push(look(&path, reading, args, now));
+        checked.push(look(&path, reading, args, now, context).await);
     }
     let count = |severity: Severity| {
         let findings = checked.iter().flat_map(|one| &one.findings);
@@ -120,7 +119,13 @@ fn leave_out_included(read: &mut Vec<(PathBuf, Reading)>, named: &[PathBuf]) {
     read.retain(|(path, _reading)| named.contains(path) || !included.contains(path));
 }
 
-fn look(path: &Path, reading: Reading, args: &CheckArgs, now: DateTime) -> Checked {
+async fn look(
+    path: &Path,
+    reading: Reading,
+    args: &CheckArgs,
+    now: DateTime,
+    context: &Context,
+) -> Checked {
     let compatibility = match args.server_compat {
         ServerKind::Ioc => Compatibility::Ours,
         ServerKind::Phoebus => Compatibility::Phoebus,
@@ -132,6 +137,7 @@ fn look(path: &Path, reading: Reading, args: &CheckArgs, now: DateTime) -> Check
         groups: 0,
         pvs: 0,
         findings: Vec::new(),
+        live: None,
     };
     let mut root = None;
     if let Some(tree) = &reading.tree {
@@ -141,6 +147,18 @@ fn look(path: &Path, reading: Reading, args: &CheckArgs, now: DateTime) -> Check
         checked.configuration = Some(tree.name.clone());
         checked.pvs = tree.pv_count();
         checked.groups = items.saturating_sub(checked.pvs);
+        if args.live {
+            let _task = context
+                .printer
+                .progress()
+                .task(&format!("asking the PVs of {}", path.display()));
+            let time = Duration::from_secs(args.timeout);
+            let variables = &context.settings.channel_access;
+            let configuration = ca::Configuration::from_environment(variables);
+            let answers = live::ask(tree, configuration, time).await;
+            findings.extend(live::findings(tree, &answers, time));
+            checked.live = Some(answers.into_values().collect());
+        }
         if checked.pvs == 0 && findings.iter().all(|finding| finding.level < Level::Error) {
             let finding = Finding::warning(tree.origin.clone(), "there is no PV in it");
             findings.push(finding);
@@ -240,5 +258,13 @@ fn line(checked: &Checked) -> String {
         ),
         None => "no configuration".to_owned(),
     };
-    format!("{}: {what}: {found}\n", checked.file.display())
+    let live = checked.live.as_ref().map_or_else(String::new, |answers| {
+        let there = answers.iter().filter(|answer| answer.server.is_some());
+        format!(
+            ", {} of {} answered",
+            there.count(),
+            counted(answers.len(), "channel")
+        )
+    });
+    format!("{}: {what}{live}: {found}\n", checked.file.display())
 }

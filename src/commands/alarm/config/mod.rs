@@ -6,6 +6,7 @@ pub(super) mod convert;
 pub(super) mod diff;
 mod difference;
 pub(super) mod export;
+pub(super) mod generate;
 mod output;
 
 use std::path::Path;
@@ -21,7 +22,11 @@ use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 const MOST_SHOWN: usize = 100;
 
 /// Reads a configuration that has to be without errors; warnings are shown. `name` is that of the root of a table.
-fn usable(path: &Path, name: Option<&str>, context: &Context) -> CommandResult<TreeFile> {
+pub(super) fn usable(
+    path: &Path,
+    name: Option<&str>,
+    context: &Context,
+) -> CommandResult<TreeFile> {
     let reading = files::read(path, name)?;
     let mut findings = reading.findings.clone();
     if let Some(tree) = &reading.tree {
@@ -54,7 +59,7 @@ fn usable(path: &Path, name: Option<&str>, context: &Context) -> CommandResult<T
 }
 
 /// Shows findings, as many as anybody reads.
-fn show(findings: &[Diagnostic], context: &Context) {
+pub(super) fn show(findings: &[Diagnostic], context: &Context) {
     for finding in findings.iter().take(MOST_SHOWN) {
         context.printer.diagnostic(finding);
     }
@@ -79,6 +84,6 @@ fn wrong_root(name: &str, wanted: &str, place: Option<Place>) -> Diagnostic {
     }
 }
 
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
