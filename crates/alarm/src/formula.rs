@@ -108,14 +108,18 @@ pub struct Answer {
 
 impl Answer {
     /// This value with the worse of two alarms.
+    ///
+    /// As in Phoebus, what is calculated from values without an alarm has no message of its own.
     fn with_worst_of(mut self, left: &Self, right: &Self) -> Self {
         let worst = if right.severity > left.severity {
             right
         } else {
             left
         };
-        self.severity = worst.severity;
-        self.message = worst.message.clone();
+        if worst.severity != Severity::Ok {
+            self.severity = worst.severity;
+            self.message = worst.message.clone();
+        }
         self
     }
 

@@ -71,7 +71,7 @@ impl ComplaintKind {
 
     /// Whether each one is told: they are part of a configuration that somebody has to correct.
     fn is_told_always(self) -> bool {
-        matches!(self, Self::Filter | Self::Pv | Self::Action | Self::Refused)
+        matches!(self, Self::Filter | Self::Pv | Self::Action)
     }
 }
 

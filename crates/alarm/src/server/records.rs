@@ -292,6 +292,7 @@ impl Server {
             self.timers.insert((until, Timer::Enable(id)));
         }
         if was_enabled == enabled {
+            self.refresh(id);
             return Vec::new();
         }
         if !enabled {
@@ -309,6 +310,7 @@ impl Server {
         } else {
             effects.extend(self.unwatch(id, now));
         }
+        self.refresh(id);
         effects
     }
 

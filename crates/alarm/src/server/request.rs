@@ -246,6 +246,11 @@ impl Server {
                     until: Some(until),
                     reason: check_reason(reason.as_deref())?,
                 };
+                // of a group only what is watched: what is disabled for good would come back by itself
+                let targets: Vec<(ItemId, bool)> = targets
+                    .into_iter()
+                    .filter(|(id, is_named)| *is_named || !self.is_disabled_for_good(*id))
+                    .collect();
                 self.touch(&targets, &mut touched, &mut effects, |server, id| {
                     server.shelve(id, Enabled::Until(date), Some(shelving.clone()), who, now)
                 });
@@ -314,6 +319,12 @@ impl Server {
                 .as_ref()
                 .and_then(|shelving| shelving.until),
         })
+    }
+
+    fn is_disabled_for_good(&self, id: ItemId) -> bool {
+        self.tree
+            .leaf(id)
+            .is_some_and(|watched| watched.config.enabled == Enabled::No)
     }
 
     fn is_shelved(&self, id: ItemId) -> bool {

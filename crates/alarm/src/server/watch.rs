@@ -67,9 +67,11 @@ impl Server {
         };
         let before = watched.alarm.deadline();
         let counted = watched.alarm.counted().len();
+        let was_disabled = watched.alarm.is_disabled();
         let told = what(&mut watched.alarm, maintenance);
         let after = watched.alarm.deadline();
         let severity = watched.alarm.severity();
+        let is_switched = was_disabled != watched.alarm.is_disabled();
         // what is pending may have changed without another deadline
         let is_kept = after.is_some()
             || watched.kept != 0
@@ -87,7 +89,7 @@ impl Server {
                 self.timers.insert((after, Timer::Delay(id)));
             }
         }
-        if is_pending_changed || told.state {
+        if is_pending_changed || is_switched || told.state {
             self.refresh(id);
         }
         if !self.started {

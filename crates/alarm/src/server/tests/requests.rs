@@ -168,6 +168,30 @@ fn shelving_is_a_date_for_others_and_has_a_reason_here() {
 }
 
 #[test]
+fn a_group_is_shelved_without_what_is_disabled_for_good() {
+    let mut server = tree();
+    let disable = Request::Disable {
+        items: names(&["/X/b/one"]),
+        reason: None,
+    };
+    ask(&mut server, &disable, 1);
+    let shelve = |items: &[&str]| Request::Shelve {
+        items: names(items),
+        until: Until::At(at(100)),
+        reason: None,
+    };
+    let (touched, _) = ask(&mut server, &shelve(&["/X/b"]), 2);
+    assert_eq!(touched, ["/X/b/c/three OK OK"]);
+    // who names it means it
+    let (touched, _) = ask(&mut server, &shelve(&["/X/b/one"]), 3);
+    assert_eq!(touched, ["/X/b/one OK OK"]);
+    let (touched, _) = ask(&mut server, &Request::Unshelve(names(&["/X"])), 4);
+    assert_eq!(touched, ["/X/b/one OK OK", "/X/b/c/three OK OK"]);
+    let counts = server.counts(&path("/X")).unwrap();
+    assert_eq!(counts.mark(Mark::Disabled), 0);
+}
+
+#[test]
 fn a_client_that_enables_ends_the_shelving() {
     let mut server = tree();
     let request = Request::Shelve {

@@ -401,14 +401,28 @@ fn shown(log: &[Record]) -> BTreeMap<&str, &str> {
     shown
 }
 
-/// What clients see is what is, and a group is the worst of its items.
+/// What clients see is what is, the counts are those of the leaves, and a group is the worst of its items.
 fn check(world: &World) {
     let shown = shown(&world.log);
     let mut worst: BTreeMap<AlarmPath, Severity> = BTreeMap::new();
+    let mut marks = [0_u32; 5];
     for item in world.server.items(&Selection::default()).unwrap() {
         let text = item.path.to_string();
         let published = shown.get(text.as_str()).copied();
         if let KindView::Leaf(leaf) = &item.kind {
+            let found = [
+                leaf.is_disabled,
+                leaf.enabled_at.is_some(),
+                matches!(
+                    leaf.connection,
+                    Connection::Disconnected | Connection::Impossible
+                ),
+                leaf.connection == Connection::Never,
+                leaf.pending.is_some(),
+            ];
+            for (mark, found) in marks.iter_mut().zip(found) {
+                *mark += u32::from(found);
+            }
             let state = leaf.state();
             let with = |latch| {
                 let mut state = state.clone();
@@ -439,6 +453,8 @@ fn check(world: &World) {
             }
         }
     }
+    let counts = world.server.counts(&path("/X")).unwrap();
+    assert_eq!(crate::tree::Mark::ALL.map(|mark| counts.mark(mark)), marks);
     for (path, severity) in worst {
         assert_eq!(world.server.severity(&path), Some(severity), "{path}");
         let text = shown

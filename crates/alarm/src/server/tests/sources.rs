@@ -155,6 +155,8 @@ fn formulas_are_calculated_from_their_inputs() {
     );
     server.news("a", &news(0.0, Severity::Ok, "NO_ALARM", 5), at(5));
     assert_eq!(server.severity(&path(alarm)), Some(Severity::Ok));
+    server.news("b:2", &news(0.0, Severity::Ok, "NO_ALARM", 5), at(5));
+    assert_eq!(shown(&server, sum), "OK None 0.0 OK at 5");
     // with its last formula an input is let go
     let removal = |item: &str| Record {
         topic: Topic::Main,
