@@ -42,6 +42,10 @@ pub trait LogControl: Send + Sync {
 #[derive(Clone)]
 pub struct Api {
     pub(crate) settings: Arc<ApiSettings>,
+    /// Name of the configuration.
+    pub(crate) configuration: Arc<String>,
+    /// Held while a configuration is applied.
+    pub(crate) applying: Arc<tokio::sync::Mutex<()>>,
     pub(crate) access: Arc<auth::Access>,
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) stream: Arc<Stream>,

@@ -215,6 +215,8 @@ impl Shell {
             let settings = self.settings.api.clone().unwrap_or_default();
             let api = Api {
                 settings: Arc::new(settings),
+                configuration: Arc::new(self.settings.configuration.clone()),
+                applying: Arc::default(),
                 access,
                 requests: requests.clone(),
                 stream: Arc::clone(&self.stream),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alarm::Time;
+use alarm::plan::ConfigRecord;
 use alarm::server::{Effect, News, Record, Selection, Server, Topic};
 use bus::{Bus, Incoming};
 use tokio::sync::mpsc;
@@ -121,6 +122,11 @@ impl Owner {
             match next {
                 Step::Read(Some(Read::Records(records))) => self.read(records),
                 Step::Read(Some(Read::CaughtUp)) => self.start(),
+                Step::Read(Some(Read::Anew)) => {
+                    let now = self.clock.now();
+                    let effects = self.core.resend(now);
+                    self.carry_out(effects);
+                }
                 Step::Read(None) => return Err(ShellError::Bus(bus::Error::Closed)),
                 Step::Pvs(Some(events)) => {
                     self.hear(events);
@@ -352,6 +358,7 @@ impl Owner {
             Request::Server(answer) => drop(answer.send(self.server())),
             Request::Items(query, answer) => drop(answer.send(self.items(&query))),
             Request::Story(at, answer) => drop(answer.send(self.story(at))),
+            Request::Configure(records, answer) => self.configure(records, answer),
             Request::Operate(wish, who, answer) => self.operate(&wish, &who, answer),
         }
     }
@@ -401,18 +408,49 @@ impl Owner {
             written: false,
             event: self.stream.identifier(self.stream.last()),
         };
-        let has_backlog = self.publisher.has_backlog();
-        let writer = self.publisher.writer();
+        let written = self.written();
         tokio::spawn(async move {
-            if !has_backlog {
-                match tokio::time::timeout(CONFIRM, writer.flush()).await {
-                    Ok(Ok(())) => outcome.written = true,
-                    Ok(Err(error)) => tracing::error!("a record was not written: {error}"),
-                    Err(_elapsed) => {}
-                }
-            }
+            outcome.written = written.await;
             drop(answer.send(Ok(outcome)));
         });
+    }
+
+    /// Publishes a configuration; it has effect when it is read back, as that of any other client.
+    fn configure(
+        &mut self,
+        records: Vec<ConfigRecord>,
+        answer: tokio::sync::oneshot::Sender<bool>,
+    ) {
+        let records = records.into_iter().map(|record| Record {
+            topic: Topic::Main,
+            key: record.key,
+            value: record.value,
+        });
+        self.publisher.publish(records.collect());
+        let written = self.written();
+        tokio::spawn(async move {
+            // whoever asked may be gone
+            let _unheard = answer.send(written.await);
+        });
+    }
+
+    /// Whether the bus confirms, within some seconds, all that was published up to now.
+    fn written(&self) -> impl Future<Output = bool> + Send + use<> {
+        let has_backlog = self.publisher.has_backlog();
+        let writer = self.publisher.writer();
+        async move {
+            if has_backlog {
+                return false;
+            }
+            match tokio::time::timeout(CONFIRM, writer.flush()).await {
+                Ok(Ok(())) => true,
+                Ok(Err(error)) => {
+                    tracing::error!("a record was not written: {error}");
+                    false
+                }
+                Err(_elapsed) => false,
+            }
+        }
     }
 
     fn count_complaints(&self) {

@@ -21,6 +21,8 @@ pub(super) enum Read {
     Records(Vec<Incoming>),
     /// Everything was given that was there when reading began.
     CaughtUp,
+    /// A topic was made anew by somebody: what was written to it before is gone.
+    Anew,
 }
 
 /// Begins to read; the first failure is the caller's, later ones are tried again.
@@ -148,6 +150,9 @@ impl Reading {
                     // somebody made the topic anew: everything in it is news
                     tracing::error!("{error}; reading it from its beginning");
                     self.places.clear();
+                    if sender.send(Read::Anew).await.is_err() {
+                        return None;
+                    }
                 }
                 Err(error) => tracing::debug!("the bus cannot be read yet: {error}"),
             }

@@ -1,6 +1,7 @@
 //! What others ask of the task that owns the logic.
 
 use alarm::Severity;
+use alarm::plan::ConfigRecord;
 use alarm::server::{self, Refusal, Selection};
 use serde::Serialize;
 use tokio::sync::oneshot::Sender;
@@ -21,6 +22,8 @@ pub enum Request {
     Items(Box<Query>, Sender<Result<Page, Refusal>>),
     /// Everything about an item, or about all items of a PV.
     Story(String, Sender<Result<Vec<ItemJson>, Refusal>>),
+    /// Publish records of the configuration; whether the bus has confirmed them.
+    Configure(Vec<ConfigRecord>, Sender<bool>),
     /// A wish of an operator.
     Operate(Box<server::Request>, Who, Sender<Result<Outcome, Refusal>>),
 }

@@ -474,3 +474,103 @@ async fn metrics_and_health() {
     assert_eq!(document["openapi"], "3.1.0");
     server.end().await;
 }
+
+/// Sends a text of that kind; the answer is the status and the body.
+async fn send(server: &Running, path: &str, kind: &str, text: &str) -> (u16, Value) {
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{text}",
+        text.len()
+    );
+    let answer = raw(server.address.unwrap(), request.as_bytes()).await;
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (
+        status,
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn a_configuration_is_exported_compared_and_applied() {
+    let server = in_alarm().await;
+    let (status, text) = server.ask("GET", "/v1/configuration", None).await;
+    assert_eq!(status, 200);
+    let text = text.as_str().unwrap().to_owned();
+    // what was exported changes nothing
+    let (status, report) = send(&server, "/v1/configuration/diff", "application/xml", &text).await;
+    assert_eq!(status, 200, "{report}");
+    assert_eq!(
+        (&report["steps"], &report["unchanged_pvs"]),
+        (&json!([]), &json!(2))
+    );
+    let before = server.bus.records("X").len();
+    let (_, report) = send(&server, "/v1/configuration/apply", "application/xml", &text).await;
+    assert_eq!(
+        (&report["applied"], &report["written"]),
+        (&json!(false), &json!(true))
+    );
+    assert_eq!(server.bus.records("X").len(), before);
+    // another description of one PV: that and nothing else; the alarm stays
+    let other = text.replace("first", "first of all");
+    let (status, report) = send(
+        &server,
+        "/v1/configuration/apply",
+        "application/xml",
+        &other,
+    )
+    .await;
+    assert_eq!(status, 200, "{report}");
+    assert_eq!(
+        report["steps"],
+        json!([{"action":"change","kind":"pv","path":"/X/area/a","fields":[{"field":"description","before":"first","after":"first of all"}]}])
+    );
+    assert_eq!(
+        (&report["applied"], &report["written"], &report["records"]),
+        (&json!(true), &json!(true), &json!(1))
+    );
+    let shown = async {
+        loop {
+            let (_, story) = server.ask("GET", "/v1/item?at=a", None).await;
+            if story["items"][0]["description"] == "first of all" {
+                return story["items"][0]["severity"].clone();
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    assert_eq!(
+        tokio::time::timeout(Duration::from_secs(20), shown)
+            .await
+            .unwrap(),
+        "MAJOR"
+    );
+    for (kind, text, expected) in [
+        ("application/xml", "<config name=\"X\"><component>", 422),
+        ("application/xml", "<config name=\"Y\"/>", 400),
+        (
+            "application/xml",
+            "<config name=\"X\"><component name=\"area\"><pv name=\"a\"><filter>1+</filter></pv></component></config>",
+            422,
+        ),
+        ("application/json", "{}", 415),
+        ("text/csv", "nonsense", 422),
+        (
+            "application/xml",
+            "<config name=\"X\"><pv name=\"area\"/></config>",
+            409,
+        ),
+        (
+            "application/xml",
+            "<config name=\"X\"><xi:include xmlns:xi=\"http://www.w3.org/2001/XInclude\" href=\"/etc/passwd\"/></config>",
+            422,
+        ),
+    ] {
+        let before = server.bus.records("X").len();
+        let (status, answer) = send(&server, "/v1/configuration/apply", kind, text).await;
+        assert_eq!(status, expected, "{text}: {answer}");
+        assert!(
+            answer["error"].is_string() && answer["hint"].is_string() || status == 400,
+            "{answer}"
+        );
+        assert_eq!(server.bus.records("X").len(), before, "{text}");
+    }
+    server.end().await;
+}

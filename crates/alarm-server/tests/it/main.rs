@@ -7,6 +7,7 @@
     reason = "tests; clippy knows tests by their attribute, which helper functions lack"
 )]
 
+mod actions;
 mod api;
 mod broker;
 #[path = "../../../../tests/conformance/alarm/compare.rs"]
