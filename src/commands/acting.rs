@@ -226,6 +226,17 @@ pub(crate) fn answered(answer: Option<&Answer>) -> String {
     match answer {
         Some(Answer::Answered { pv, server, .. }) => format!("`{pv}` answers at {server}"),
         Some(Answer::Running) => "runs".to_owned(),
+        Some(Answer::Elsewhere { pv, servers }) => {
+            let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
+            format!(
+                "ready; but `{pv}` answers at {}, which is not its address",
+                servers.join(", ")
+            )
+        }
+        Some(Answer::Silent { pv }) => format!("ready; `{pv}` is not heard on this machine"),
+        Some(Answer::OutOfReach { pv, address }) => format!(
+            "ready; {address} is not reached from this machine, so that `{pv}` could not be asked for"
+        ),
         None => "not waited for".to_owned(),
     }
 }

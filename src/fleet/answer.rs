@@ -4,7 +4,7 @@
 //! [`question`] is pure; [`wait`] asks until the answer comes, the container gives up, or the time is over.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -62,6 +62,25 @@ pub enum Answer {
     },
     /// There is no PV to ask for; the container runs and is not unhealthy.
     Running,
+    /// On a cluster: only servers that are not at the address of its pod have the PV.
+    Elsewhere {
+        /// The PV.
+        pv: String,
+        /// The servers.
+        servers: Vec<SocketAddr>,
+    },
+    /// On a cluster: the pod is ready and its address is reached from here, but nobody answers for the PV.
+    Silent {
+        /// The PV.
+        pv: String,
+    },
+    /// On a cluster: the pod is ready, and no packet of this machine reaches its address.
+    OutOfReach {
+        /// The PV.
+        pv: String,
+        /// The address of the pod.
+        address: IpAddr,
+    },
 }
 
 /// The PV to ask for and where; `None` for a container that is no IOC.

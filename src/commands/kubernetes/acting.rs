@@ -2,8 +2,9 @@
 
 use crate::cli::deploy::ActArgs;
 use crate::cli::lifecycle::Selection as Instances;
-use crate::commands::acting::Steps;
+use crate::commands::acting::{Steps, answered};
 use crate::commands::{Context, target};
+use crate::fleet::answer::Answer;
 use crate::fleet::kubernetes::plan::{Allowed, Plan};
 use crate::fleet::kubernetes::{Cluster, ClusterChoice, ClusterRelease};
 use crate::fleet::plan::show;
@@ -111,12 +112,16 @@ pub(super) fn text(release: &ClusterRelease, plan: &Plan) -> String {
 }
 
 /// How an instance is after a wait, in words.
-pub(super) fn readiness(is_ready: bool, release: &ClusterRelease) -> &'static str {
+pub(super) fn readiness(
+    is_ready: bool,
+    answer: Option<&Answer>,
+    release: &ClusterRelease,
+) -> String {
     if release.stopped().is_some() {
-        "stopped on purpose"
-    } else if is_ready {
-        "ready"
+        "stopped on purpose".to_owned()
+    } else if is_ready && answer.is_none() {
+        "ready".to_owned()
     } else {
-        "not waited for"
+        answered(answer)
     }
 }

@@ -6,14 +6,14 @@ use serde::Serialize;
 use super::acting::{self, readiness, text};
 use crate::cli::deploy::DeployArgs;
 use crate::cli::global::OutputFormat;
-use crate::commands::acting::{Done, Steps, ask, emit, names, options};
+use crate::commands::acting::{Done, Steps, ask, emit, names, options, warn_of_duplicates};
 use crate::commands::deploy::failed;
 use crate::commands::desired::desired;
 use crate::commands::{Context, Outcome, target, versioned};
 use crate::fleet::deploy::Options;
 use crate::fleet::kubernetes::placement::moved;
 use crate::fleet::kubernetes::plan::{Allowed, Plan};
-use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease};
+use crate::fleet::kubernetes::{Cluster, ClusterChoice, ClusterRelease};
 use crate::fleet::plan::Change;
 use crate::services::{Selection, ValueOverrides};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
@@ -60,18 +60,19 @@ pub(crate) async fn deploy(
     let printer = &context.printer;
     let overrides = ValueOverrides::new(&args.values)?;
     let cluster = target::connect(choice, context).await?;
-    let capabilities = cluster.capabilities().await?;
+    let (capabilities, opened) = tokio::join!(cluster.capabilities(), opened(&cluster, selections));
+    let capabilities = capabilities?;
     let allowed = Allowed {
         take_ownership: args.take_ownership,
         force_conflicts: args.force_conflicts,
         ..Allowed::default()
     };
-    let plans = stream::iter(selections).map(|mut selection| {
+    let plans = stream::iter(opened).map(|(mut selection, release)| {
         let (cluster, capabilities, overrides) = (&cluster, &capabilities, &overrides);
         async move {
             selection.beamline.namespace.clone_from(&cluster.namespace);
             let name = selection.instance.name().to_owned();
-            let mut release = ClusterRelease::open(cluster, &name).await?;
+            let mut release = release?;
             let plan = acting::plan(
                 &mut release,
                 |release| {
@@ -130,6 +131,21 @@ pub(crate) async fn deploy(
     let options = options(&args.act, args.atomic, args.message.clone());
     let limit = usize::from(args.parallel);
     carry_all_out(planned, limit, &options, "deployed", context).await
+}
+
+/// The releases of instances, as they are now.
+async fn opened(
+    cluster: &Cluster,
+    selections: Vec<Selection>,
+) -> Vec<(Selection, CommandResult<ClusterRelease>)> {
+    stream::iter(selections)
+        .map(|selection| async move {
+            let release = ClusterRelease::open(cluster, selection.instance.name()).await;
+            (selection, release)
+        })
+        .buffered(AT_A_TIME)
+        .collect()
+        .await
 }
 
 /// Carries plans out, at most `limit` at a time, and reports each.
@@ -219,7 +235,8 @@ async fn one(
         .await;
     steps.end();
     let deployed = result.map_err(|error| failed(error, &name))?;
-    let how = readiness(deployed.is_ready, &release);
+    let how = readiness(deployed.is_ready, deployed.answer.as_ref(), &release);
+    warn_of_duplicates(deployed.answer.as_ref(), printer);
     let revision = deployed.revision;
     printer.info(match what {
         "stopped" => format!("{name}: stopped, as revision {revision}"),
@@ -229,6 +246,7 @@ async fn one(
     });
     Ok(Done {
         revision: Some(deployed.revision),
+        answer: deployed.answer,
         ..Done::new(&name, what)
     })
 }

@@ -3,30 +3,26 @@
 //! It takes what is deployed, not what is in the repository: at night nobody wants to deploy other changes with it. The
 //! record tells of the move, so that the next deploy says that the repository wants another node.
 
-use std::time::Duration;
-
 use super::acting;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::global::OutputFormat;
 use crate::cli::node::MoveArgs;
-use crate::commands::acting::{Steps, ask, options};
+use crate::commands::acting::{Steps, ask, options, warn_of_duplicates};
 use crate::commands::deploy::failed;
 use crate::commands::target;
 use crate::commands::{Context, Outcome};
+use crate::fleet::answer::Answer;
 use crate::fleet::kubernetes::lost::{self, Lost};
 use crate::fleet::kubernetes::placement::outage::TWO_AT_ONCE;
 use crate::fleet::kubernetes::placement::{Finding, Weight};
 use crate::fleet::kubernetes::plan::{Allowed, Plan};
-use crate::fleet::kubernetes::relocation::{self, Answered, Relocation};
+use crate::fleet::kubernetes::relocation::{self, Relocation};
 use crate::fleet::kubernetes::survey::Survey;
 use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease};
 use crate::fleet::plan::Change;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
-
-/// How long an IOC that is ready is searched.
-const SEARCH: Duration = Duration::from_secs(3);
 
 /// The result for programs.
 #[derive(Debug, Serialize)]
@@ -42,7 +38,7 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ready: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    answer: Option<Answered>,
+    answer: Option<Answer>,
 }
 
 /// Moves an instance.
@@ -237,7 +233,7 @@ async fn carry_out(
     lost: &[Lost],
     args: &MoveArgs,
     context: &Context,
-) -> CommandResult<(Option<bool>, Option<Answered>)> {
+) -> CommandResult<(Option<bool>, Option<Answer>)> {
     let printer = &context.printer;
     let name = &args.instance;
     let steps = Steps::begin(printer, name);
@@ -255,38 +251,26 @@ async fn carry_out(
             .carry_out(plan, &options, &steps, &context.cancel)
             .await
             .map_err(|error| failed(error, name))?;
-        let mut is_ready = deployed.is_ready;
+        let (mut is_ready, mut answer) = (deployed.is_ready, deployed.answer);
         if !lost.is_empty() {
             lost::forget(release, lost, &steps).await?;
             if let Some(timeout) = wait {
-                release
+                answer = release
                     .wait_for_all(timeout, &steps, &context.cancel)
                     .await?;
                 is_ready = true;
             }
         }
-        let answer = if is_ready && release.stopped().is_none() {
-            relocation::answer(
-                release,
-                relocation,
-                &context.settings.channel_access,
-                SEARCH,
-            )
-            .await?
-        } else {
-            None
-        };
+        if is_ready && release.stopped().is_none() {
+            relocation::is_there(release, relocation).await?;
+        }
         Ok((deployed.revision, is_ready, answer))
     }
     .await;
     steps.end();
     let (revision, is_ready, answer) = result.map_err(|error: CommandError| error)?;
-    let how = match &answer {
-        _ if release.stopped().is_some() => "stopped on purpose".to_owned(),
-        _ if !is_ready => "not waited for".to_owned(),
-        Some(answer) => answer.words(),
-        None => "ready".to_owned(),
-    };
+    let how = acting::readiness(is_ready, answer.as_ref(), release);
+    warn_of_duplicates(answer.as_ref(), printer);
     printer.info(format!(
         "{name}: moved to {}, as revision {revision}, {how}",
         args.node

@@ -3,7 +3,9 @@
 use super::acting;
 use super::stop::in_use;
 use crate::cli::lifecycle::RestartArgs;
-use crate::commands::acting::{Done, Steps, ask, dry_run_names, in_order, names};
+use crate::commands::acting::{
+    Done, Steps, ask, dry_run_names, in_order, names, warn_of_duplicates,
+};
 use crate::commands::{Context, Outcome};
 use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
@@ -65,10 +67,18 @@ pub(crate) async fn restart(
         }
         .await;
         steps.end();
-        let count = result?;
+        let (count, answer) = result?;
         let pods = if count == 1 { "pod" } else { "pods" };
-        printer.info(format!("{}: restarted, {count} {pods}", release.name));
-        Ok(Done::new(&release.name, "restarted"))
+        let how = acting::readiness(wait.is_some(), answer.as_ref(), &release);
+        warn_of_duplicates(answer.as_ref(), printer);
+        printer.info(format!(
+            "{}: restarted, {count} {pods}, {how}",
+            release.name
+        ));
+        Ok(Done {
+            answer,
+            ..Done::new(&release.name, "restarted")
+        })
     })
     .await
 }

@@ -3,7 +3,7 @@
 
 use super::acting;
 use crate::cli::lifecycle::RestartArgs;
-use crate::commands::acting::{Done, Steps, ask, in_order, names};
+use crate::commands::acting::{Done, Steps, answered, ask, in_order, names};
 use crate::commands::{Context, Outcome};
 use crate::fleet::kubernetes::lost::{self, Lost};
 use crate::fleet::kubernetes::placement::outage::TWO_AT_ONCE;
@@ -50,22 +50,21 @@ pub(super) async fn restart_lost(
             lost::forget(&release, &lost, &steps).await?;
             match wait {
                 Some(timeout) => release.wait_for_all(timeout, &steps, &context.cancel).await,
-                None => Ok(()),
+                None => Ok(None),
             }
         }
         .await;
         steps.end();
-        result?;
-        printer.info(format!(
-            "{}: {}",
-            release.name,
-            if wait.is_some() {
-                "runs again"
-            } else {
-                "not waited for"
-            }
-        ));
-        Ok(Done::new(&release.name, "restarted"))
+        let answer = result?;
+        let how = match &answer {
+            None if wait.is_some() => "runs again".to_owned(),
+            other => answered(other.as_ref()),
+        };
+        printer.info(format!("{}: {how}", release.name));
+        Ok(Done {
+            answer,
+            ..Done::new(&release.name, "restarted")
+        })
     })
     .await
 }

@@ -3,19 +3,24 @@
 //! A cluster may be where no search of this machine reaches: no answer proves nothing, an answer does.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PodSpec;
 
-use crate::fleet::answer::PV_ANNOTATION;
+use crate::fleet::answer::{Answer, PV_ANNOTATION};
 use crate::fleet::kubernetes::placement::workload;
+
+/// How long a connection to a node or pod may take; one that takes longer is of no use to Channel Access either.
+const REACH: Duration = Duration::from_millis(500);
 
 /// What is searched, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     /// The PV.
     pub pv: String,
+    /// The port of its server for searches, and for circuits while nobody else has it.
+    pub port: u16,
     variables: BTreeMap<String, String>,
 }
 
@@ -59,9 +64,14 @@ pub fn question(
         .chain(configured.split_whitespace())
         .collect();
     let mut variables = settings.clone();
-    variables.insert("EPICS_CA_SERVER_PORT".to_owned(), port);
     variables.insert("EPICS_CA_ADDR_LIST".to_owned(), addresses.join(" "));
-    Some(Question { pv, variables })
+    let number = port.parse().unwrap_or(5064);
+    variables.insert("EPICS_CA_SERVER_PORT".to_owned(), port);
+    Some(Question {
+        pv,
+        port: number,
+        variables,
+    })
 }
 
 /// The servers that answer within `time`.
@@ -78,10 +88,77 @@ pub async fn servers(question: &Question, time: Duration) -> Vec<SocketAddr> {
     }
 }
 
+/// What the servers that were heard mean for an IOC whose pod has these addresses; `None` when none was heard.
+pub fn heard(pv: &str, servers: &[SocketAddr], addresses: &[IpAddr]) -> Option<Answer> {
+    let own = servers
+        .iter()
+        .find(|server| addresses.contains(&server.ip()))
+        .copied();
+    if let Some(server) = own {
+        return Some(Answer::Answered {
+            pv: pv.to_owned(),
+            server,
+            duplicates: servers
+                .iter()
+                .filter(|other| !addresses.contains(&other.ip()))
+                .copied()
+                .collect(),
+        });
+    }
+    (!servers.is_empty()).then(|| Answer::Elsewhere {
+        pv: pv.to_owned(),
+        servers: servers.to_vec(),
+    })
+}
+
+/// Whether packets of this machine reach an address and come back: something there takes or refuses a connection.
+pub async fn is_reached(address: IpAddr, port: u16) -> bool {
+    let connect = tokio::net::TcpStream::connect((address, port));
+    match tokio::time::timeout(REACH, connect).await {
+        Ok(Ok(_)) => true,
+        Ok(Err(error)) => matches!(
+            error.kind(),
+            std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::ConnectionReset
+        ),
+        Err(_elapsed) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fleet::kubernetes::placement::testing::from_yaml;
+
+    #[test]
+    fn only_the_server_of_the_pod_counts() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let (own, other) = (at("10.0.0.1:5064"), at("10.0.0.2:5064"));
+        let addresses = [own.ip()];
+        assert_eq!(heard("a", &[], &addresses), None);
+        assert_eq!(
+            heard("a", &[other, own], &addresses),
+            Some(Answer::Answered {
+                pv: "a".to_owned(),
+                server: own,
+                duplicates: vec![other],
+            })
+        );
+        assert!(matches!(
+            heard("a", &[other], &addresses),
+            Some(Answer::Elsewhere { .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_an_answer_too() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        assert!(is_reached(at.ip(), at.port()).await);
+        drop(listener);
+        assert!(is_reached(at.ip(), at.port()).await);
+        // the kernel connects to nothing that is all machines
+        assert!(!is_reached("255.255.255.255".parse().unwrap(), 5064).await);
+    }
 
     #[test]
     fn the_pv_and_where_it_is_searched() {

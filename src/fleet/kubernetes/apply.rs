@@ -10,6 +10,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::fleet::answer::Answer;
 use crate::fleet::deploy::{Options, desired_again};
 use crate::fleet::kubernetes::holder::Holder;
 use crate::fleet::kubernetes::managed_fields;
@@ -35,6 +36,8 @@ pub struct Deployed {
     pub revision: u32,
     /// Whether it was waited for, and is ready.
     pub is_ready: bool,
+    /// What its IOC answered, where one was asked.
+    pub answer: Option<Answer>,
 }
 
 impl ClusterRelease {
@@ -62,6 +65,7 @@ impl ClusterRelease {
                 return Ok(Deployed {
                     revision: unfinished.revision,
                     is_ready: true,
+                    answer: None,
                 });
             }
         }
@@ -75,7 +79,7 @@ impl ClusterRelease {
         // an answer that is on its way would make our next write conflict
         drop(heartbeat);
         let result = match (result, self.still_ours(plan.revision, &holder).await) {
-            (Ok(hooks), Ok(())) => Ok(hooks),
+            (Ok(done), Ok(())) => Ok(done),
             (Err(error), Ok(())) => Err(error),
             (Ok(_), Err(error)) => return Err(error),
             (Err(first), Err(second)) => {
@@ -83,7 +87,7 @@ impl ClusterRelease {
             }
         };
         match result {
-            Ok(hooks) => {
+            Ok((hooks, answer)) => {
                 self.set_hooks(plan.revision, hooks);
                 let words = options.message.clone().unwrap_or_else(|| {
                     finished_description(&pending.info.description, pending.info.status)
@@ -92,6 +96,7 @@ impl ClusterRelease {
                 Ok(Deployed {
                     revision: plan.revision,
                     is_ready: options.wait.is_some(),
+                    answer,
                 })
             }
             Err(error) => {
@@ -193,7 +198,7 @@ impl ClusterRelease {
         }
     }
 
-    /// Everything between the two records. Gives the hooks with their runs.
+    /// Everything between the two records. Gives the hooks with their runs, and what the IOC answered.
     async fn try_out(
         &self,
         plan: &Plan,
@@ -201,7 +206,7 @@ impl ClusterRelease {
         options: &Options,
         progress: &dyn Progress,
         cancel: &CancellationToken,
-    ) -> CommandResult<Vec<helm::release::HookRecord>> {
+    ) -> CommandResult<(Vec<helm::release::HookRecord>, Option<Answer>)> {
         let (pre, post) = match pending.info.status {
             Status::PendingInstall => (HookEvent::PreInstall, HookEvent::PostInstall),
             Status::PendingRollback => (HookEvent::PreRollback, HookEvent::PostRollback),
@@ -233,14 +238,16 @@ impl ClusterRelease {
                 .await
                 .map_err(self.cluster.failed(format!("remove {name}")))?;
         }
+        let mut answer = None;
         if let Some(timeout) = options.wait {
             let objects = plan.objects.iter().map(|planned| &planned.object);
-            self.wait_until_ready(objects, timeout, progress, cancel)
+            answer = self
+                .wait_until_ready(objects, timeout, progress, cancel)
                 .await?;
         }
         self.run_hooks(&mut hooks, post, patience, progress, cancel)
             .await?;
-        Ok(hooks)
+        Ok((hooks, answer))
     }
 
     async fn apply_one(&self, planned: &Planned) -> CommandResult<()> {

@@ -3,8 +3,10 @@
 //! [`Cluster::connect`] asks the API server for its version first, so that a wrong address, an expired login or a
 //! certificate that is not trusted is told as such before a verb begins.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::config::{Config, KubeConfigOptions};
@@ -54,6 +56,8 @@ pub struct Cluster {
     pub beamline: Option<String>,
     /// Which kinds it knows.
     pub kinds: Kinds,
+    /// `EPICS_CA_*` variables for searches.
+    pub channel_access: Arc<BTreeMap<String, String>>,
     /// What the credentials are, to tell why they are refused.
     credentials: kubeconfig::Credentials,
 }
@@ -128,6 +132,7 @@ impl Cluster {
             user: settings.user.clone(),
             version: String::new(),
             beamline: choice.beamline.clone(),
+            channel_access: Arc::new(settings.channel_access.clone()),
             credentials: chosen.credentials,
         };
         let answer = tokio::time::timeout(FIRST_ANSWER, cluster.client.apiserver_version()).await;

@@ -1,11 +1,13 @@
-//! Which kinds a cluster knows, under which path, and whether they belong to a namespace: asked once per API version.
+//! Which kinds a cluster knows, under which path, and whether they belong to a namespace: asked once per API version, or
+//! all at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResource, APIResourceList};
 use kube::Client;
+use kube::core::discovery::v2::{APIGroupDiscovery, APIGroupDiscoveryList};
 use kube::core::{ApiResource, GroupVersion};
 use tokio::sync::Mutex;
 
@@ -95,6 +97,59 @@ impl Kinds {
     ///
     /// The cluster's refusal.
     pub async fn all(&self) -> Result<Vec<String>, kube::Error> {
+        let versions = match self.aggregated().await? {
+            Some(versions) => versions,
+            None => self.one_by_one().await?,
+        };
+        let known = self.known.lock().await;
+        let mut all = Vec::new();
+        for version in versions {
+            if let Some(Some(list)) = known.get(&version) {
+                all.extend(
+                    list.resources
+                        .iter()
+                        .filter(|resource| !resource.name.contains('/'))
+                        .map(|resource| format!("{version}/{}", resource.kind)),
+                );
+            }
+            all.push(version);
+        }
+        all.sort();
+        all.dedup();
+        Ok(all)
+    }
+
+    /// All of it in two requests, which API servers from 1.27 on answer; `None` from one that does not.
+    async fn aggregated(&self) -> Result<Option<Vec<String>>, kube::Error> {
+        let (core, groups) = tokio::join!(
+            retrying(|| self.client.list_core_api_versions_aggregated()),
+            retrying(|| self.client.list_api_groups_aggregated()),
+        );
+        let (core, groups) = match (core, groups) {
+            (Ok(core), Ok(groups)) => (core, groups),
+            (Err(kube::Error::Api(status)), _) | (_, Err(kube::Error::Api(status)))
+                if status.code == 406 =>
+            {
+                return Ok(None);
+            }
+            (Err(error), _) | (_, Err(error)) => return Err(error),
+        };
+        let lists = discovered(&core, &groups);
+        if core.items.is_empty() || groups.items.is_empty() {
+            return Ok(None);
+        }
+        let versions = lists.iter().map(|(version, _)| version.clone()).collect();
+        let mut known = self.known.lock().await;
+        for (version, list) in lists {
+            // what an API that is down does not tell is asked for when it is needed
+            if let Some(list) = list {
+                known.insert(version, Some(Arc::new(list)));
+            }
+        }
+        Ok(Some(versions))
+    }
+
+    async fn one_by_one(&self) -> Result<Vec<String>, kube::Error> {
         let mut versions = retrying(|| self.client.list_core_api_versions())
             .await?
             .versions;
@@ -121,20 +176,82 @@ impl Kinds {
             .collect()
             .await;
         known.extend(answers.into_iter().flatten());
-        let mut all = Vec::new();
-        for version in versions {
-            if let Some(Some(list)) = known.get(&version) {
-                all.extend(
-                    list.resources
-                        .iter()
-                        .filter(|resource| !resource.name.contains('/'))
-                        .map(|resource| format!("{version}/{}", resource.kind)),
-                );
-            }
-            all.push(version);
+        Ok(versions)
+    }
+}
+
+/// API versions and their kinds; `None` for those of an aggregated API server that does not answer.
+fn discovered(
+    core: &APIGroupDiscoveryList,
+    groups: &APIGroupDiscoveryList,
+) -> Vec<(String, Option<APIResourceList>)> {
+    let name = |group: &APIGroupDiscovery| {
+        let metadata = group.metadata.as_ref();
+        metadata
+            .and_then(|metadata| metadata.name.clone())
+            .unwrap_or_default()
+    };
+    let mut found = Vec::new();
+    for group in core.items.iter().chain(&groups.items) {
+        let group_name = name(group);
+        for version in &group.versions {
+            let number = version.version.clone().unwrap_or_default();
+            let group_version = if group_name.is_empty() {
+                number
+            } else {
+                format!("{group_name}/{number}")
+            };
+            let is_stale = version.freshness.as_deref() == Some("Stale");
+            let resources = version
+                .resources
+                .iter()
+                .filter_map(|resource| {
+                    Some(APIResource {
+                        name: resource.resource.clone()?,
+                        kind: resource.response_kind.as_ref()?.kind.clone()?,
+                        namespaced: resource.scope.as_deref() == Some("Namespaced"),
+                        verbs: resource.verbs.clone(),
+                        ..APIResource::default()
+                    })
+                })
+                .collect();
+            let list = APIResourceList {
+                group_version: group_version.clone(),
+                resources,
+            };
+            found.push((group_version, (!is_stale).then_some(list)));
         }
-        all.sort();
-        all.dedup();
-        Ok(all)
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_told_at_once_is_the_same_as_one_by_one() {
+        let core = json!({"items": [{"versions": [{"version": "v1", "freshness": "Current", "resources": [
+            {"resource": "pods", "responseKind": {"group": "", "version": "v1", "kind": "Pod"}, "scope": "Namespaced", "verbs": ["get"],
+             "subresources": [{"subresource": "log", "responseKind": {"kind": "Pod"}, "verbs": ["get"]}]},
+            {"resource": "nodes", "responseKind": {"kind": "Node"}, "scope": "Cluster", "verbs": ["get"]}]}]}]});
+        let groups = json!({"items": [{"metadata": {"name": "metrics.k8s.io"}, "versions": [{"version": "v1", "freshness": "Stale", "resources": []}]}]});
+        let found = discovered(
+            &serde_json::from_value(core).unwrap(),
+            &serde_json::from_value(groups).unwrap(),
+        );
+        let (version, list) = &found[0];
+        let kinds: Vec<(&str, &str, bool)> = list
+            .as_ref()
+            .unwrap()
+            .resources
+            .iter()
+            .map(|one| (one.name.as_str(), one.kind.as_str(), one.namespaced))
+            .collect();
+        assert_eq!(version, "v1");
+        assert_eq!(kinds, [("pods", "Pod", true), ("nodes", "Node", false)]);
+        assert_eq!(found[1], ("metrics.k8s.io/v1".to_owned(), None));
     }
 }

@@ -11,6 +11,7 @@ use kube::Api;
 use kube::api::{DeleteParams, Preconditions};
 use tokio_util::sync::CancellationToken;
 
+use crate::fleet::answer::Answer;
 use crate::fleet::kubernetes::answer;
 use crate::fleet::kubernetes::placement::node::{self, Readiness};
 use crate::fleet::kubernetes::placement::outage::TWO_AT_ONCE;
@@ -165,7 +166,7 @@ pub async fn forget(
 }
 
 impl ClusterRelease {
-    /// Waits until what the release consists of is ready.
+    /// Waits until what the release consists of is ready; gives what its IOC answered.
     ///
     /// # Errors
     ///
@@ -175,7 +176,7 @@ impl ClusterRelease {
         timeout: Duration,
         progress: &dyn Progress,
         cancel: &CancellationToken,
-    ) -> CommandResult<()> {
+    ) -> CommandResult<Option<Answer>> {
         let objects = self.made_objects().await?;
         self.wait_until_ready(objects.iter(), timeout, progress, cancel)
             .await

@@ -10,6 +10,7 @@
 //! open -> plan (dry runs) -> carry_out: pending record -> hooks -> apply -> prune -> wait -> hooks -> deployed
 //! ```
 
+mod alive;
 pub mod answer;
 pub mod apply;
 pub mod cluster;
@@ -29,6 +30,7 @@ pub mod lost;
 mod managed_fields;
 pub mod names;
 pub mod node_page;
+mod notices;
 pub mod object;
 pub mod permissions;
 pub mod placement;

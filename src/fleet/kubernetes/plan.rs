@@ -249,15 +249,17 @@ impl ClusterRelease {
         if is_guess {
             return Ok(fine(object, false, false, Some(added), Vec::new()));
         }
-        let live = object
-            .live(cluster)
-            .await
-            .map_err(cluster.failed(format!("look at {name}")))?;
+        let mut force = allowed.force_conflicts;
+        let (live, mut result) = tokio::join!(
+            object.live(cluster),
+            object.apply(cluster, &self.name, true, force)
+        );
+        let live = live.map_err(cluster.failed(format!("look at {name}")))?;
         let Some(live) = live else {
             if comes_with_namespace {
                 return Ok(fine(object, false, false, Some(added), Vec::new()));
             }
-            return match object.apply(cluster, &self.name, true, false).await {
+            return match result {
                 Ok(_) => Ok(fine(object, false, false, Some(added), Vec::new())),
                 Err(kube::Error::Api(status)) if is_without_dry_run(&status.message) => {
                     let note = format!("{name} could not be tried out: {}", status.message);
@@ -277,8 +279,6 @@ impl ClusterRelease {
             }
         }
         let migrate = managed_fields::is_client_side(&live.metadata);
-        let mut force = allowed.force_conflicts;
-        let mut result = object.apply(cluster, &self.name, true, force).await;
         if let Err(kube::Error::Api(status)) = &result {
             let conflicts = error::field_conflicts(status);
             let by_client = migrate && conflicts.iter().all(|conflict| conflict.owner == "helm");

@@ -1,13 +1,11 @@
 //! A release, a node, and what is around them: the checks of a move and the revision that it becomes.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
 use kube::api::ListParams;
-use serde::Serialize;
 
 use crate::fleet::deploy::Desired;
 use crate::fleet::kubernetes::placement::moved::{self, Moved};
@@ -17,7 +15,7 @@ use crate::fleet::kubernetes::placement::volume::Storage;
 use crate::fleet::kubernetes::placement::{Finding, check, workload};
 use crate::fleet::kubernetes::retry::retrying;
 use crate::fleet::kubernetes::survey::Survey;
-use crate::fleet::kubernetes::{ClusterRelease, answer, lost};
+use crate::fleet::kubernetes::{ClusterRelease, lost};
 use crate::fleet::release::record;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
@@ -33,39 +31,8 @@ pub struct Relocation {
     /// Whether the values of its chart can say where it runs.
     pub in_values: bool,
     to: String,
-    to_address: Option<String>,
     pinned: Pinned,
     values: Option<serde_json::Map<String, serde_json::Value>>,
-}
-
-/// What Channel Access says after the move.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Answered {
-    /// The PV that was searched.
-    pub pv: String,
-    /// Servers that have it.
-    pub servers: Vec<String>,
-    /// Whether one of them is on the new node.
-    pub on_the_node: bool,
-}
-
-impl Answered {
-    /// For people.
-    pub fn words(&self) -> String {
-        let servers = self.servers.join(", ");
-        match (self.on_the_node, self.servers.len()) {
-            (true, 1) => format!("`{}` answers at {servers}", self.pv),
-            (true, _) => format!(
-                "`{}` answers at {servers}: it is served more than once",
-                self.pv
-            ),
-            (false, 0) => format!("ready; `{}` is not heard on this machine", self.pv),
-            (false, _) => format!(
-                "ready; but `{}` answers at {servers}, which is not the new node",
-                self.pv
-            ),
-        }
-    }
 }
 
 impl Relocation {
@@ -123,7 +90,6 @@ impl Relocation {
         Ok(Self {
             in_values: values.is_some(),
             to: node::name(to).to_owned(),
-            to_address: node::address(to).map(str::to_owned),
             namespace,
             from,
             findings,
@@ -171,17 +137,12 @@ impl Relocation {
     }
 }
 
-/// Looks whether the moved IOC answers, and from where. `None` for what is no IOC.
+/// Looks whether the pod is where it was to go.
 ///
 /// # Errors
 ///
 /// A pod that is ready on another node.
-pub async fn answer(
-    release: &ClusterRelease,
-    relocation: &Relocation,
-    settings: &BTreeMap<String, String>,
-    time: Duration,
-) -> CommandResult<Option<Answered>> {
+pub async fn is_there(release: &ClusterRelease, relocation: &Relocation) -> CommandResult<()> {
     let api: Api<Pod> = release.cluster.api();
     let parameters = ListParams::default();
     let pods = retrying(|| api.list(&parameters))
@@ -191,38 +152,14 @@ pub async fn answer(
         workload::belongs(pod, &relocation.pinned.workload)
             && pod.metadata.deletion_timestamp.is_none()
     });
-    let Some(pod) = own else { return Ok(None) };
-    if let Some(on) = check::node_of(pod)
-        && on != relocation.to
-    {
-        return Err(CommandError::new(
+    match own.and_then(check::node_of) {
+        Some(on) if on != relocation.to => Err(CommandError::new(
             ErrorKind::Unhealthy,
             format!(
                 "`{}` is ready on `{on}` and not on `{}`",
                 release.name, relocation.to
             ),
-        ));
+        )),
+        _ => Ok(()),
     }
-    let address = relocation.to_address.as_deref();
-    let nodes: Vec<&str> = address.into_iter().collect();
-    let question = pod.spec.as_ref().and_then(|spec| {
-        answer::question(
-            spec,
-            pod.metadata.annotations.as_ref(),
-            &release.name,
-            &nodes,
-            settings,
-        )
-    });
-    let Some(question) = question else {
-        return Ok(None);
-    };
-    let servers = answer::servers(&question, time).await;
-    Ok(Some(Answered {
-        pv: question.pv,
-        on_the_node: servers
-            .iter()
-            .any(|server| Some(server.ip().to_string().as_str()) == address),
-        servers: servers.iter().map(ToString::to_string).collect(),
-    }))
 }

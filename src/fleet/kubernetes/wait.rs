@@ -1,7 +1,7 @@
 //! Waiting until what was applied is ready, with the reason of every second of it.
 //!
-//! Objects are asked for in short intervals rather than watched: a wait is short, and a watch that is cut would need the
-//! same questions. A StatefulSet never replaces a pod that is not ready by one of a newer template; where such a pod cannot
+//! A watch wakes the wait when a workload changes; what it then is, is asked for. So a watch that is cut, or not allowed,
+//! costs nothing but time: without one the same is asked in short intervals. A StatefulSet never replaces a pod that is not ready by one of a newer template; where such a pod cannot
 //! get better by itself, it is deleted here, which is what people would do by hand.
 
 use std::collections::BTreeSet;
@@ -15,21 +15,24 @@ use kube::api::{DeleteParams, ListParams, Preconditions};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::fleet::answer::Answer;
+use crate::fleet::kubernetes::alive::Alive;
 use crate::fleet::kubernetes::apply::interrupted;
+use crate::fleet::kubernetes::notices::Notices;
 use crate::fleet::kubernetes::object::Object;
-use crate::fleet::kubernetes::readiness::{self, Run, Trouble};
+use crate::fleet::kubernetes::readiness::{self, Trouble};
 use crate::fleet::kubernetes::release::ClusterRelease;
 use crate::fleet::kubernetes::retry::retrying;
 use crate::fleet::progress::Progress;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
+/// Between two looks where nothing wakes the wait.
 const PAUSE: Duration = Duration::from_millis(300);
+/// And where something does, or the wait is long: reasons are asked for in this interval.
 const LATER_PAUSE: Duration = Duration::from_secs(1);
-/// How long what was just started must run to count as running.
-const MOMENT: Duration = Duration::from_secs(1);
 
 /// A workload as it is now.
-struct Workload {
+pub(super) struct Workload {
     /// Why it is not ready.
     why: Option<String>,
     selector: LabelSelector,
@@ -38,14 +41,21 @@ struct Workload {
     update_revision: Option<String>,
 }
 
+impl Workload {
+    /// Its selector as the API takes it; `None` for one that selects nothing.
+    pub(super) fn selector(&self) -> Option<String> {
+        selector(&self.selector)
+    }
+}
+
 /// Why a workload waits.
-struct Waiting {
-    why: String,
-    pod: Option<(String, Trouble)>,
+pub(super) struct Waiting {
+    pub(super) why: String,
+    pub(super) pod: Option<(String, Trouble)>,
 }
 
 impl ClusterRelease {
-    /// Waits until all of `objects` are ready.
+    /// Waits until all of `objects` are ready and go on; gives what the IOC among them answered.
     ///
     /// # Errors
     ///
@@ -57,114 +67,95 @@ impl ClusterRelease {
         timeout: Duration,
         progress: &dyn Progress,
         cancel: &CancellationToken,
-    ) -> CommandResult<()> {
+    ) -> CommandResult<Option<Answer>> {
         let all: Vec<&Object> = objects.filter(|object| is_awaited(object)).collect();
+        let notices = Notices::of(&self.cluster, &all);
         let mut open = all.clone();
-        let mut has_waited = false;
         let begin = Instant::now();
         let mut said = String::new();
         let mut replaced = BTreeSet::new();
+        let mut reasons_from = begin + PAUSE;
         loop {
-            let mut reasons = Vec::new();
             let mut still = Vec::new();
             for object in open {
-                if let Some(waiting) = self.waiting(object, &mut replaced, progress).await? {
-                    reasons.push((object, waiting));
+                let workload = self.workload(object).await?;
+                if workload.is_none_or(|workload| workload.why.is_some()) {
                     still.push(object);
                 }
             }
             open = still;
-            let (first, waiting) = match reasons.into_iter().next() {
-                Some(reason) => reason,
-                None if !has_waited => return Ok(()),
-                // what was just started may end at once
-                None => match self.restless(&all, cancel).await? {
-                    None => return Ok(()),
-                    Some(restless) => {
+            let mut waiting = None;
+            if open.is_empty() {
+                match self
+                    .all_alive(&all, begin + timeout, progress, cancel)
+                    .await?
+                {
+                    (answer, None) => return Ok(answer),
+                    (_, Some(restless)) => {
                         open.clone_from(&all);
-                        restless
+                        waiting = Some(restless);
                     }
-                },
-            };
-            has_waited = true;
-            if begin.elapsed() >= timeout {
-                return Err(self.not_ready(first, waiting, timeout).await);
+                }
             }
-            if waiting.why != said {
-                progress.step(&format!("waiting: {}", waiting.why));
-                said = waiting.why;
+            let is_late = begin.elapsed() >= timeout;
+            if waiting.is_none() && (is_late || Instant::now() >= reasons_from) {
+                waiting = self.first_waiting(&open, &mut replaced, progress).await?;
+                reasons_from = Instant::now() + LATER_PAUSE;
             }
-            let pause = if begin.elapsed() < Duration::from_secs(10) {
-                PAUSE
-            } else {
+            if let Some((first, waiting)) = waiting {
+                if is_late {
+                    return Err(self.not_ready(first, waiting, timeout).await);
+                }
+                if waiting.why != said {
+                    progress.step(&format!("waiting: {}", waiting.why));
+                    said = waiting.why;
+                }
+            }
+            let pause = if notices.are_given() || begin.elapsed() >= Duration::from_secs(10) {
                 LATER_PAUSE
+            } else {
+                PAUSE
             };
             tokio::select! {
+                () = notices.next() => {}
                 () = tokio::time::sleep(pause) => {}
-                () = cancel.cancelled() => return interrupted(cancel),
+                () = tokio::time::sleep_until(reasons_from) => {}
+                () = cancel.cancelled() => interrupted(cancel)?,
             }
         }
     }
 
-    /// A container without a readiness check counts as ready the moment that it runs, also one that ends at once.
-    /// So those are looked at once more after a moment.
-    async fn restless<'o>(
+    /// The first of several that is not ready, and why; `None` when they have become ready meanwhile.
+    async fn first_waiting<'o>(
         &self,
         objects: &[&'o Object],
-        cancel: &CancellationToken,
+        replaced: &mut BTreeSet<String>,
+        progress: &dyn Progress,
     ) -> CommandResult<Option<(&'o Object, Waiting)>> {
-        let mut before = Vec::new();
         for object in objects {
-            before.push(self.unchecked_runs(object).await?);
-        }
-        if before.iter().all(Vec::is_empty) {
-            return Ok(None);
-        }
-        tokio::select! {
-            () = tokio::time::sleep(MOMENT) => {}
-            () = cancel.cancelled() => interrupted(cancel)?,
-        }
-        for (object, before) in objects.iter().zip(before) {
-            let after = self.unchecked_runs(object).await?;
-            let ended = before.into_iter().find(|run| !after.contains(run));
-            if let Some(Run { pod, container, .. }) = ended {
-                let why = format!(
-                    "{pod}: the container {container} has ended right after it was started"
-                );
-                let trouble = Trouble {
-                    why: why.clone(),
-                    log: Some((container, true)),
-                    is_stuck: false,
-                };
-                let waiting = Waiting {
-                    why,
-                    pod: Some((pod, trouble)),
-                };
+            if let Some(waiting) = self.waiting(object, replaced, progress).await? {
                 return Ok(Some((object, waiting)));
             }
         }
         Ok(None)
     }
 
-    /// The running containers of an object that have no readiness check.
-    async fn unchecked_runs(&self, object: &Object) -> CommandResult<Vec<Run>> {
-        let Some(workload) = self.workload(object).await? else {
-            return Ok(Vec::new());
-        };
-        let Some(selector) = selector(&workload.selector) else {
-            return Ok(Vec::new());
-        };
-        let pods = self.pods(object);
-        let parameters = ListParams::default().labels(&selector);
-        let list = retrying(|| pods.list(&parameters)).await.map_err(
-            self.cluster
-                .failed(format!("look at the pods of {}", object.id)),
-        )?;
-        Ok(list
-            .items
-            .iter()
-            .flat_map(readiness::unchecked_runs)
-            .collect())
+    /// Whether all that is ready goes on, or which does not; with the answer of the IOC.
+    async fn all_alive<'o>(
+        &self,
+        objects: &[&'o Object],
+        deadline: Instant,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> CommandResult<(Option<Answer>, Option<(&'o Object, Waiting)>)> {
+        let mut answer = None;
+        for object in objects {
+            match self.alive(object, deadline, progress, cancel).await? {
+                Alive::Yes(heard) => answer = answer.or(heard),
+                Alive::No(waiting) => return Ok((None, Some((object, waiting)))),
+            }
+        }
+        Ok((answer, None))
     }
 
     /// Whether an object is ready; those that are not waited for are.
@@ -197,7 +188,7 @@ impl ClusterRelease {
         .hint(format!("`ioc status {0}` tells more, `ioc logs {0}` what the IOC says; `--timeout` waits longer", self.name))
     }
 
-    fn pods(&self, object: &Object) -> Api<Pod> {
+    pub(super) fn pods(&self, object: &Object) -> Api<Pod> {
         let namespace = object
             .id
             .namespace
@@ -217,11 +208,11 @@ impl ClusterRelease {
             let why = format!("{} is gone", object.described(&self.cluster));
             return Ok(Some(Waiting { why, pod: None }));
         };
-        let Some(general) = workload.why else {
+        let Some(general) = &workload.why else {
             return Ok(None);
         };
         let pods = self.pods(object);
-        let found: Vec<Pod> = match selector(&workload.selector) {
+        let found: Vec<Pod> = match workload.selector() {
             Some(selector) => {
                 let parameters = ListParams::default().labels(&selector);
                 let doing = format!("look at the pods of {}", object.id);
@@ -313,7 +304,7 @@ impl ClusterRelease {
         }
     }
 
-    async fn workload(&self, object: &Object) -> CommandResult<Option<Workload>> {
+    pub(super) async fn workload(&self, object: &Object) -> CommandResult<Option<Workload>> {
         let client = self.cluster.client.clone();
         let namespace = object
             .id
@@ -361,7 +352,8 @@ impl ClusterRelease {
         Ok(found)
     }
 
-    /// Deletes the pods of workloads, which makes them anew from the same templates.
+    /// Deletes the pods of workloads, which makes them anew from the same templates. Gives how many there were, and what
+    /// the IOC answered.
     ///
     /// # Errors
     ///
@@ -371,7 +363,7 @@ impl ClusterRelease {
         wait: Option<Duration>,
         progress: &dyn Progress,
         cancel: &CancellationToken,
-    ) -> CommandResult<usize> {
+    ) -> CommandResult<(usize, Option<Answer>)> {
         let objects = self.made_objects().await?;
         let workloads: Vec<&Object> = objects.iter().filter(|object| is_awaited(object)).collect();
         let mut count = 0;
@@ -379,7 +371,7 @@ impl ClusterRelease {
             let Some(workload) = self.workload(object).await? else {
                 continue;
             };
-            let Some(selector) = selector(&workload.selector) else {
+            let Some(selector) = workload.selector() else {
                 continue;
             };
             let pods = self.pods(object);
@@ -411,11 +403,14 @@ impl ClusterRelease {
                     .await?;
             }
         }
-        if let Some(timeout) = wait {
-            self.wait_until_ready(workloads.into_iter(), timeout, progress, cancel)
-                .await?;
-        }
-        Ok(count)
+        let answer = match wait {
+            Some(timeout) => {
+                self.wait_until_ready(workloads.into_iter(), timeout, progress, cancel)
+                    .await?
+            }
+            None => None,
+        };
+        Ok((count, answer))
     }
 
     /// Waits until a pod that was deleted is not there any more, or is another of the same name.

@@ -42,7 +42,7 @@ fn an_instance_moves_and_helm_and_the_next_deploy_know_it() {
 
     let moved = site.json(&["move", instance, "node-2", "--yes", "-m", "fan is broken"]);
     assert_eq!(moved["moved"], true, "{moved:#}");
-    assert_eq!(moved["answer"]["on_the_node"], true, "{moved:#}");
+    assert_eq!(moved["answer"]["outcome"], "answered", "{moved:#}");
     assert_eq!(node_of(&site, instance), "node-2");
     let server = site.answers_from(instance, "UPTIME").unwrap();
     assert_eq!(server.ip().to_string(), address(site.cluster(), "node-2"));
