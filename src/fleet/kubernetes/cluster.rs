@@ -58,6 +58,8 @@ pub struct Cluster {
     pub kinds: Kinds,
     /// `EPICS_CA_*` variables for searches.
     pub channel_access: Arc<BTreeMap<String, String>>,
+    /// The cache folder.
+    pub cache: PathBuf,
     /// What the credentials are, to tell why they are refused.
     credentials: kubeconfig::Credentials,
 }
@@ -133,6 +135,7 @@ impl Cluster {
             version: String::new(),
             beamline: choice.beamline.clone(),
             channel_access: Arc::new(settings.channel_access.clone()),
+            cache: settings.cache.clone(),
             credentials: chosen.credentials,
         };
         let answer = tokio::time::timeout(FIRST_ANSWER, cluster.client.apiserver_version()).await;

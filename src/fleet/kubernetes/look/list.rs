@@ -3,37 +3,26 @@
 //! Metadata and fields that nobody looks at are dropped page by page, so that thousands of instances take little
 //! memory. Nodes may be looked at by few; without them a lost node is told by its pods alone.
 
-use std::fmt::Debug;
-
-use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, ListParams, Request};
-use kube::client::Body;
+use kube::api::Api;
 use kube::{Resource, ResourceExt as _};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::object::{Deployment, Node, Pod, StatefulSet};
-use super::protobuf;
-use super::release::{self, Releases};
+use super::page::{List, OBJECTS, Page, damaged};
+use super::release::Releases;
 use super::state::LostNodes;
 use super::workload::{IOC_LABELS, Workload};
+use super::{protobuf, releases};
 use crate::fleet::kubernetes::Cluster;
-use crate::fleet::kubernetes::retry::retrying;
 use crate::ui::error::{CommandError, CommandResult};
 
 /// Objects in one answer.
-const PAGE: u32 = 250;
-/// Release Secrets in one answer: each may be large.
-const RELEASE_PAGE: u32 = 100;
-/// A list that changes faster than it can be read is given up after so many attempts.
-const MOST_ATTEMPTS: u32 = 4;
+const PAGE: u32 = 1000;
 /// Superseded revisions are history and not asked for.
 pub(super) const RELEASES: &str = "owner=helm,status!=superseded";
 /// Workloads whose pods are asked for one by one, at the same time.
 const UNLABELLED_AT_ONCE: usize = 16;
-const PROTOBUF: &str = "application/vnd.kubernetes.protobuf, application/json";
 
 /// Where is looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +33,7 @@ pub enum Scope<'a> {
     All,
 }
 
-impl Scope<'_> {
+impl<'s> Scope<'s> {
     pub(super) fn api<K>(self, cluster: &Cluster) -> Api<K>
     where
         K: Resource<Scope = k8s_openapi::NamespaceResourceScope>,
@@ -64,9 +53,9 @@ impl Scope<'_> {
         }
     }
 
-    fn namespace(self) -> Option<String> {
+    pub(super) fn namespace(self) -> Option<&'s str> {
         match self {
-            Self::Namespace(name) => Some(name.to_owned()),
+            Self::Namespace(name) => Some(name),
             Self::All => None,
         }
     }
@@ -112,7 +101,7 @@ pub async fn look(cluster: &Cluster, scope: Scope<'_>) -> CommandResult<Seen> {
         listed::<Pod, Pod>(cluster, scope, "pods", |object| Some(without_ballast(
             object
         ))),
-        releases(cluster, scope),
+        releases::releases(cluster, scope),
         nodes(cluster),
     );
     let mut unseen = Vec::new();
@@ -160,8 +149,8 @@ async fn unlabelled_pods(cluster: &Cluster, workloads: &[Workload]) -> CommandRe
                 .iter()
                 .map(|(key, value)| format!("{key}={value}"))
                 .collect();
-            let api: Api<Pod> = Scope::Namespace(&workload.namespace).api(cluster);
-            pages(&api, Some(&labels.join(",")), |pod| {
+            let path = Pod::url_path(&(), Some(&workload.namespace));
+            pages(cluster, &path, Some(&labels.join(",")), |pod| {
                 Some(without_ballast(pod))
             })
             .await
@@ -216,12 +205,11 @@ async fn listed<K, T>(
     take: impl Fn(K) -> Option<T> + Copy,
 ) -> CommandResult<Vec<T>>
 where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
-    K::DynamicType: Default,
+    K: Resource<DynamicType = ()> + DeserializeOwned + for<'a> protobuf::Read<'a>,
 {
-    let api: Api<K> = scope.api(cluster);
+    let path = K::url_path(&(), scope.namespace());
     let lists: Vec<Vec<T>> = stream::iter(scope.selectors())
-        .map(|selector| pages(&api, selector, take))
+        .map(|selector| pages(cluster, &path, selector, take))
         .buffered(IOC_LABELS.len())
         .try_collect()
         .await
@@ -230,48 +218,35 @@ where
 }
 
 async fn pages<K, T>(
-    api: &Api<K>,
+    cluster: &Cluster,
+    path: &str,
     selector: Option<&str>,
     take: impl Fn(K) -> Option<T>,
 ) -> Result<Vec<T>, kube::Error>
 where
-    K: Clone + DeserializeOwned + Debug,
+    K: DeserializeOwned + for<'a> protobuf::Read<'a>,
 {
-    let first = ListParams {
-        label_selector: selector.map(str::to_owned),
-        limit: Some(PAGE),
-        ..ListParams::default()
+    let list = List {
+        path,
+        selector,
+        page: PAGE,
+        accept: OBJECTS,
     };
-    let mut attempt = 1;
-    'again: loop {
-        let mut parameters = first.clone();
-        let mut found = Vec::new();
-        loop {
-            let page = match retrying(|| api.list(&parameters)).await {
-                Ok(page) => page,
-                // the list that the token goes on with is too old
-                Err(error) if is_gone(&error) && attempt < MOST_ATTEMPTS => {
-                    attempt += 1;
-                    continue 'again;
-                }
-                Err(error) => return Err(error),
-            };
-            found.extend(page.items.into_iter().filter_map(&take));
-            parameters.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
-            if parameters.continue_token.is_none() {
-                return Ok(found);
-            }
+    list.all(cluster, |body, found: &mut Vec<T>| {
+        if protobuf::is_protobuf(body) {
+            let next = protobuf::page(body, |object| found.extend(take(object)));
+            return Ok(next.ok_or_else(damaged)?.to_owned());
         }
-    }
-}
-
-fn is_gone(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 410)
+        let page: Page<K> = serde_json::from_slice(body)?;
+        found.extend(page.items.into_iter().filter_map(&take));
+        Ok(page.metadata.continue_.unwrap_or_default())
+    })
+    .await
 }
 
 async fn nodes(cluster: &Cluster) -> CommandResult<LostNodes> {
-    let api: Api<Node> = cluster.cluster_api();
-    let nodes = pages(&api, None, |mut node: Node| {
+    let path = Node::url_path(&(), None);
+    let nodes = pages(cluster, &path, None, |mut node: Node| {
         node.metadata.managed_fields = None;
         node.metadata.annotations = None;
         Some(node)
@@ -279,117 +254,4 @@ async fn nodes(cluster: &Cluster) -> CommandResult<LostNodes> {
     .await
     .map_err(cluster.failed("list the nodes"))?;
     Ok(LostNodes::of(&nodes))
-}
-
-/// The releases of a scope.
-///
-/// # Errors
-///
-/// The login may not list Secrets, or the cluster does not answer.
-pub async fn releases(cluster: &Cluster, scope: Scope<'_>) -> CommandResult<Releases> {
-    let mut attempt = 1;
-    'again: loop {
-        let mut found = Releases::default();
-        let mut next: Option<String> = None;
-        loop {
-            let parameters = ListParams {
-                label_selector: Some(RELEASES.to_owned()),
-                limit: Some(RELEASE_PAGE),
-                continue_token: next,
-                ..ListParams::default()
-            };
-            let page = retrying(|| secrets(cluster, scope, &parameters)).await;
-            next = match page {
-                Ok(body) => add_page(&body, &mut found),
-                Err(error) if is_gone(&error) && attempt < MOST_ATTEMPTS => {
-                    attempt += 1;
-                    continue 'again;
-                }
-                Err(error) => {
-                    let doing = format!("list the releases (Secrets) in {}", scope.name());
-                    return Err(cluster.failed(doing)(error));
-                }
-            };
-            if next.is_none() {
-                return Ok(found);
-            }
-        }
-    }
-}
-
-/// One page of release Secrets.
-fn secrets(
-    cluster: &Cluster,
-    scope: Scope<'_>,
-    parameters: &ListParams,
-) -> impl Future<Output = Result<Bytes, kube::Error>> {
-    let path = Secret::url_path(&(), scope.namespace().as_deref());
-    let request = Request::new(path)
-        .list(parameters)
-        .map_err(kube::Error::BuildRequest);
-    let client = cluster.client.clone();
-    async move {
-        let mut request = request?;
-        if let Ok(accept) = PROTOBUF.parse() {
-            request.headers_mut().insert("accept", accept);
-        }
-        let plain = request.uri().clone();
-        let response = client.send(request.map(Body::from)).await?;
-        if !response.status().is_success() {
-            // the refusal came in a form of its own; asked as JSON it becomes an error with all its words
-            let mut again = kube::api::Request::new(plain.path())
-                .list(&ListParams::default().limit(1))
-                .map_err(kube::Error::BuildRequest)?;
-            *again.uri_mut() = plain;
-            client.request::<serde::de::IgnoredAny>(again).await?;
-        }
-        response.into_body().collect_bytes().await
-    }
-}
-
-/// Adds what a page has; gives where the next begins.
-fn add_page(body: &[u8], found: &mut Releases) -> Option<String> {
-    if protobuf::is_protobuf(body) {
-        let page = protobuf::secrets(body)?;
-        for secret in page.secrets {
-            let label = |key: &str| secret.labels.get(key).map(|value| (*value).to_owned());
-            if let Some((name, revision)) = release::revision(label, secret.release) {
-                found.add(secret.namespace, &name, revision);
-            }
-        }
-        return (!page.next.is_empty()).then(|| page.next.to_owned());
-    }
-    let page: Page = serde_json::from_slice(body).ok()?;
-    for secret in page.items {
-        let labels = secret.metadata.labels.unwrap_or_default();
-        let content = secret.data.release.unwrap_or_default();
-        if let Some((name, revision)) =
-            release::revision(|key| labels.get(key).cloned(), content.as_bytes())
-        {
-            let namespace = secret.metadata.namespace.unwrap_or_default();
-            found.add(&namespace, &name, revision);
-        }
-    }
-    page.metadata.continue_.filter(|token| !token.is_empty())
-}
-
-/// A page from something that does not speak protocol buffers, such as a proxy.
-#[derive(Deserialize)]
-struct Page {
-    #[serde(default)]
-    metadata: kube::core::ListMeta,
-    #[serde(default)]
-    items: Vec<PageSecret>,
-}
-
-#[derive(Deserialize)]
-struct PageSecret {
-    metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-    #[serde(default)]
-    data: PageData,
-}
-
-#[derive(Default, Deserialize)]
-struct PageData {
-    release: Option<String>,
 }

@@ -5,11 +5,14 @@
 
 pub mod drift;
 pub mod find;
+mod heads;
 pub mod list;
 pub mod object;
+mod page;
 pub mod protobuf;
 pub mod record;
 pub mod release;
+pub mod releases;
 pub mod rows;
 pub mod state;
 pub mod story;

@@ -10,8 +10,8 @@ use std::io::{BufReader, Read};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
 use super::state::shortened;
 use crate::fleet::kubernetes::intent::STOPPED;
@@ -22,7 +22,7 @@ use crate::fleet::release::{Record, Status};
 const LONGEST_HEAD: u64 = 4 * 1024 * 1024;
 
 /// The beginning of a record. Its texts are whoever wrote it's: they are one line each, without control characters.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// Version of the instance.
     pub app_version: String,
@@ -150,10 +150,7 @@ pub fn revision(
     labels: impl Fn(&str) -> Option<String>,
     content: &[u8],
 ) -> Option<(String, Revision)> {
-    let name = labels("name")?;
-    let number = labels("version")?.parse().ok()?;
-    let status = serde_json::from_value(serde_json::Value::String(labels("status")?))
-        .unwrap_or(Status::Unknown);
+    let (name, number, status) = self::labels(labels)?;
     let head = head(content).unwrap_or_default();
     Some((
         name,
@@ -163,6 +160,15 @@ pub fn revision(
             head,
         },
     ))
+}
+
+/// Name, number and state of a revision in the labels of its Secret.
+pub fn labels(labels: impl Fn(&str) -> Option<String>) -> Option<(String, u32, Status)> {
+    let name = labels("name")?;
+    let number = labels("version")?.parse().ok()?;
+    let status = serde_json::from_value(serde_json::Value::String(labels("status")?))
+        .unwrap_or(Status::Unknown);
+    Some((name, number, status))
 }
 
 /// The beginning of a record; `None` when it is none.
