@@ -140,6 +140,8 @@ pub struct Beamline {
     pub remote: Option<String>,
     /// The version that stands in for the working copy, when a command asks for one.
     pub version: Option<crate::services::Version>,
+    /// Charts from a registry that stand in for the working copy.
+    pub charts: Vec<crate::versions::ReceivedChart>,
     /// Where its instances run.
     pub backend: Backend,
     /// Kubernetes context.
@@ -316,6 +318,7 @@ impl Layers<'_> {
                 let beamline = Beamline {
                     remote: remote.map(str::to_owned),
                     version: None,
+                    charts: Vec::new(),
                     repository: root.join(&table.repository),
                     backend: table.backend,
                     context: table.context,

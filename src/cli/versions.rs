@@ -16,7 +16,8 @@ pub struct VersionsArgs {
     #[arg(add = clap_complete::ArgValueCompleter::new(crate::cli::complete::instances))]
     pub instance: Option<String>,
 
-    /// Services repository: a folder or the URL of a git repository [default: that of the beamline]
+    /// Services repository: a folder, the URL of a git repository, or `oci://HOST/PATH` with a chart per instance
+    /// [default: that of the beamline]
     #[arg(short, long, value_name = "FOLDER|URL")]
     pub repository: Option<String>,
 
@@ -28,7 +29,8 @@ pub struct VersionsArgs {
 /// A version in place of the working copy.
 #[derive(Debug, Clone, Default, Args)]
 pub struct VersionArgs {
-    /// Take this git tag of the services repository instead of the working copy
+    /// Take this git tag of the services repository instead of the working copy, or this version of its charts in a
+    /// registry [default there: the newest release]
     #[arg(long, value_name = "TAG", add = clap_complete::ArgValueCompleter::new(crate::cli::complete::tags))]
     pub version: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! `ioc check`: all that can be known before deploying, with file and line.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -17,6 +18,7 @@ use crate::services::lookup::shown;
 use crate::services::{self, ReleaseFacts, Repository, ValueOverrides};
 use crate::settings::{Beamline, Settings};
 use crate::ui::error::{CommandError, CommandResult};
+use crate::versions::selected::Wanted;
 
 /// Runs the command.
 ///
@@ -177,7 +179,19 @@ async fn targets(args: &CheckArgs, context: &Context) -> CommandResult<Vec<Targe
     let all = args.repository.is_none();
     // anything else is the name of an instance
     let beamline = named.filter(|name| settings.beamlines.contains_key(*name));
-    let versioned = versioned::at(tag, beamline, all, context).await?;
+    let wanted = Wanted {
+        tag,
+        names: &args.instances,
+        beamline,
+        all,
+    };
+    // charts in a registry are checked when they are named, or a version is
+    let is_named = tag.is_some() || !args.instances.is_empty();
+    let versioned = if is_named {
+        versioned::at(wanted, context).await?
+    } else {
+        Cow::Borrowed(context)
+    };
     let settings = &versioned.settings;
     let Some(repository) = &args.repository else {
         if settings.beamlines.is_empty() {

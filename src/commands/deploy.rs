@@ -14,6 +14,7 @@ use crate::fleet::plan::{Action, Change, show};
 use crate::fleet::session::{Fleet, Session, Subject};
 use crate::services::{self, Selection, ValueOverrides};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+use crate::versions::selected::Wanted;
 
 /// A plan as it is printed for programs.
 #[derive(Debug, Serialize)]
@@ -33,8 +34,13 @@ struct Planned<'a> {
 /// Everything that can be known before is said before anything changes, for all instances. What fails later says
 /// what was done and what was not.
 pub(crate) async fn deploy(args: &DeployArgs, context: &Context) -> CommandResult<Outcome> {
-    let (version, beamline) = (&args.version.version, args.beamline.beamline.as_deref());
-    let context = &*versioned::at(version.as_deref(), beamline, args.all, context).await?;
+    let wanted = Wanted {
+        tag: args.version.version.as_deref(),
+        names: &args.instances,
+        beamline: args.beamline.beamline.as_deref(),
+        all: args.all,
+    };
+    let context = &*versioned::at(wanted, context).await?;
     let printer = &context.printer;
     let selections = services::select(
         &context.settings,

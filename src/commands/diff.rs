@@ -12,6 +12,7 @@ use crate::fleet::release::{self, record};
 use crate::fleet::store::{Store, states};
 use crate::services::{self, ValueOverrides};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+use crate::versions::selected::Wanted;
 
 /// The differences of one instance.
 #[derive(Debug, Serialize)]
@@ -29,8 +30,13 @@ struct Difference {
 ///
 /// Mistakes in charts or values, or a revision that does not exist.
 pub(crate) async fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Outcome> {
-    let (version, beamline) = (&args.version.version, args.beamline.beamline.as_deref());
-    let context = &*versioned::at(version.as_deref(), beamline, args.all, context).await?;
+    let wanted = Wanted {
+        tag: args.version.version.as_deref(),
+        names: &args.instances,
+        beamline: args.beamline.beamline.as_deref(),
+        all: args.all,
+    };
+    let context = &*versioned::at(wanted, context).await?;
     let selections = services::select(
         &context.settings,
         &args.instances,

@@ -21,6 +21,7 @@ pub mod history;
 pub mod image;
 pub mod image_bootstrap;
 pub mod import_recipe;
+mod instance_table;
 mod kubernetes;
 pub mod logs;
 pub mod move_instance;

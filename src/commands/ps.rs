@@ -10,13 +10,13 @@ use jiff::Timestamp;
 
 use crate::cli::global::OutputFormat;
 use crate::cli::ps::PsArgs;
+use crate::commands::instance_table::{Digests, remarks, table};
 use crate::commands::target::Target;
 use crate::commands::{Context, Outcome, acting, kubernetes};
 use crate::fleet::containers;
 use crate::fleet::overview::{self, Row};
 use crate::fleet::session::Fleet;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
-use crate::ui::table::Table;
 
 /// How long the list stays when nothing happens: uptimes grow.
 const REFRESH: Duration = Duration::from_secs(2);
@@ -42,8 +42,12 @@ pub(crate) async fn ps(args: &PsArgs, context: &Context) -> CommandResult<Outcom
         return watch(&fleet, args, namespace.as_deref(), context).await;
     }
     let rows = rows(&fleet, args, namespace.as_deref(), context).await?;
-    context.printer.emit(&rows, |rows| table(rows))?;
-    notes(&rows, context);
+    context
+        .printer
+        .emit(&rows, |rows| table(rows, Digests::Hidden))?;
+    for line in remarks(&rows) {
+        context.printer.warning(line);
+    }
     if rows.is_empty() {
         context.printer.info("nothing is deployed on this machine");
     }
@@ -96,14 +100,6 @@ pub(crate) async fn rows(
     Ok(rows)
 }
 
-pub(crate) fn notes(rows: &[Row], context: &Context) {
-    for row in rows {
-        if let Some(note) = &row.note {
-            context.printer.warning(format!("`{}`: {note}", row.name));
-        }
-    }
-}
-
 async fn watch(
     fleet: &Fleet,
     args: &PsArgs,
@@ -121,11 +117,10 @@ async fn watch(
     let clear = std::io::stdout().is_terminal();
     loop {
         let rows = rows(fleet, args, namespace, context).await?;
-        let mut text = table(&rows).render();
-        for row in &rows {
-            if let Some(note) = &row.note {
-                text.push_str(&format!("{}: {note}\n", row.name));
-            }
+        let mut text = table(&rows, Digests::Hidden).render();
+        for line in remarks(&rows) {
+            text.push_str(&line);
+            text.push('\n');
         }
         context
             .printer
@@ -139,64 +134,5 @@ async fn watch(
             () = tokio::time::sleep(REFRESH) => {}
             () = context.cancel.cancelled() => return Ok(Outcome::Success),
         }
-    }
-}
-
-fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new([
-        "NAME",
-        "STATE",
-        "HEALTH",
-        "RESTARTS",
-        "VERSION",
-        "REVISION",
-        "IMAGE",
-        "NODE",
-        "UPTIME",
-        "LAST EXIT",
-    ])
-    .align_right(3)
-    .align_right(5)
-    .align_right(8);
-    for row in rows {
-        table.row([
-            row.name.clone(),
-            row.state.name().to_owned(),
-            row.health
-                .map(|check| check.name().to_owned())
-                .unwrap_or_default(),
-            row.restarts.to_string(),
-            row.version.clone(),
-            row.revision
-                .map(|revision| revision.to_string())
-                .unwrap_or_default(),
-            row.image.clone(),
-            row.node.clone(),
-            row.uptime_seconds.map(duration).unwrap_or_default(),
-            row.last_exit.clone().unwrap_or_default(),
-        ]);
-    }
-    table
-}
-
-/// A time span with its two largest units: `45s`, `12m30s`, `3h05m`, `4d02h`.
-pub(crate) fn duration(seconds: u64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{minutes}m{:02}s", seconds % 60),
-        3600..86400 => format!("{hours}h{:02}m", minutes % 60),
-        _ => format!("{days}d{:02}h", hours % 24),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_spans_have_two_units() {
-        let shown: Vec<String> = [0, 59, 60, 3661, 86400 * 4 + 7200].map(duration).to_vec();
-        assert_eq!(shown, ["0s", "59s", "1m00s", "1h01m", "4d02h"]);
     }
 }

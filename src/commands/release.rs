@@ -234,6 +234,7 @@ impl<'a> Work<'a> {
             repository: root.to_path_buf(),
             remote: None,
             version: None,
+            charts: Vec::new(),
             backend: crate::project::Backend::default(),
             context: None,
             namespace: name.clone(),

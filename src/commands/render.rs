@@ -11,6 +11,7 @@ use crate::services::{
     Instance, ReleaseFacts, RenderedInstance, ServicesError, ValueOverrides, render_all, select,
 };
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+use crate::versions::selected::Wanted;
 use crate::yaml;
 
 /// Runs the command.
@@ -20,8 +21,13 @@ use crate::yaml;
 /// An unknown instance, or what is wrong in values, charts and templates of all that were asked for.
 pub(crate) async fn render(args: &RenderArgs, context: &Context) -> CommandResult<Outcome> {
     let beamline = args.beamline.beamline.as_deref();
-    let version = args.version.version.as_deref();
-    let context = &*versioned::at(version, beamline, args.all, context).await?;
+    let wanted = Wanted {
+        tag: args.version.version.as_deref(),
+        names: &args.instances,
+        beamline,
+        all: args.all,
+    };
+    let context = &*versioned::at(wanted, context).await?;
     let selections = select(&context.settings, &args.instances, beamline, args.all)?;
     let jobs: Vec<(&Instance, ReleaseFacts)> = selections
         .iter()

@@ -8,24 +8,23 @@ use crate::fleet::release::{Record, record};
 use crate::services::Instance;
 use crate::source::{FetchContext, FetchProgress};
 use crate::ui::error::CommandResult;
-use crate::versions::{Checkout, Repository, selected};
+use crate::versions::selected::{self, Wanted};
+use crate::versions::{Checkout, Repository};
 
-/// The same context, whose beamlines are those of `tag`; without a tag, the context itself.
+/// The same context, whose beamlines are those of the version that is wanted; the context itself where working copies are.
 ///
 /// # Errors
 ///
 /// No beamline has the tag, with what was probably meant; a server that cannot be reached.
 pub(crate) async fn at<'a>(
-    tag: Option<&str>,
-    beamline: Option<&str>,
-    all: bool,
+    wanted: Wanted<'_>,
     context: &'a Context,
 ) -> CommandResult<Cow<'a, Context>> {
-    let Some(tag) = tag else {
+    if !wanted.is_elsewhere(&context.settings) {
         return Ok(Cow::Borrowed(context));
-    };
-    let fetch = fetching(tag, context);
-    let settings = selected::settings_at(&context.settings, tag, beamline, all, &fetch).await?;
+    }
+    let fetch = fetching(wanted.tag.unwrap_or("charts"), context);
+    let settings = selected::settings_at(&context.settings, wanted, &fetch).await?;
     Ok(Cow::Owned(Context {
         settings,
         ..context.clone()

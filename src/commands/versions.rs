@@ -10,7 +10,7 @@ use crate::source::{FetchContext, FetchProgress};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 use crate::ui::table::Table;
 use crate::versions::name::Kind;
-use crate::versions::{History, InstanceVersion, Repository};
+use crate::versions::{ChartVersion, History, InstanceVersion, Repository};
 
 /// The newest versions of one instance.
 #[derive(Debug, Serialize)]
@@ -51,6 +51,9 @@ pub(crate) async fn versions(args: &VersionsArgs, context: &Context) -> CommandR
             .printer
             .detail(format!("the tag `{tag}` does not point to a commit"));
     }
+    if !history.charts.is_empty() {
+        return charts(&history, context);
+    }
     match &args.instance {
         Some(_) => one(&history, context),
         None => all(&history, context),
@@ -65,7 +68,9 @@ async fn find(
 ) -> CommandResult<History> {
     let instance = args.instance.as_deref();
     if let Some(repository) = &args.repository {
-        return Repository::new(repository)?.history(instance, fetch).await;
+        return Repository::new(repository)?
+            .history(instance, &context.settings, fetch)
+            .await;
     }
     let settings = &context.settings;
     let beamlines: Vec<&Beamline> = match &args.beamline.beamline {
@@ -74,7 +79,7 @@ async fn find(
     };
     if let [only] = beamlines[..] {
         return Repository::of_beamline(only)?
-            .history(instance, fetch)
+            .history(instance, &context.settings, fetch)
             .await;
     }
     if beamlines.is_empty() {
@@ -87,7 +92,7 @@ async fn find(
         let mut all = History::default();
         for beamline in beamlines {
             let history = Repository::of_beamline(beamline)?
-                .history(None, fetch)
+                .history(None, settings, fetch)
                 .await?;
             all.instances.extend(history.instances);
             all.not_commits.extend(history.not_commits);
@@ -99,7 +104,7 @@ async fn find(
     let mut first_error = None;
     for beamline in beamlines {
         match Repository::of_beamline(beamline)?
-            .history(instance, fetch)
+            .history(instance, &context.settings, fetch)
             .await
         {
             Ok(history) => {
@@ -143,6 +148,19 @@ fn one(history: &History, context: &Context) -> CommandResult<Outcome> {
                 chart(version),
                 changed(version),
             ]);
+        }
+        table
+    })?;
+    Ok(Outcome::Success)
+}
+
+/// What a registry has: versions and where they are; when and why something changed only git tells.
+fn charts(history: &History, context: &Context) -> CommandResult<Outcome> {
+    let versions: Vec<&ChartVersion> = history.charts.values().flatten().collect();
+    context.printer.emit(&versions, |versions| {
+        let mut table = Table::new(["VERSION", "CHART"]);
+        for version in versions {
+            table.row([version.version.clone(), version.chart.clone()]);
         }
         table
     })?;

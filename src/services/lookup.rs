@@ -75,6 +75,16 @@ pub fn shown(folder: &Path) -> PathBuf {
 ///
 /// There is none at its place, or it is on a server and no version was asked for.
 pub fn open(beamline: &Beamline) -> CommandResult<Repository> {
+    if !beamline.charts.is_empty() {
+        let charts = beamline.charts.iter();
+        return Ok(Repository::of_charts(charts.map(|chart| {
+            (
+                chart.instance.clone(),
+                chart.folder.clone(),
+                chart.version.clone(),
+            )
+        })));
+    }
     if let Some(version) = &beamline.version {
         return Ok(Repository::open(&beamline.repository)?.at(version.clone()));
     }

@@ -94,6 +94,35 @@ impl Repository {
         Ok(Self { shared, instances })
     }
 
+    /// Charts that were received one by one: name, folder and version of each.
+    pub fn of_charts(charts: impl Iterator<Item = (String, PathBuf, Version)>) -> Self {
+        let mut instances: Vec<Instance> = charts
+            .map(|(name, folder, version)| Instance {
+                name,
+                shared: Arc::new(Shared {
+                    root: folder.clone(),
+                    values: None,
+                    version: OnceLock::from(version),
+                    charts: Arc::default(),
+                }),
+                folder,
+            })
+            .collect();
+        instances.sort_by(|one, other| one.name.cmp(&other.name));
+        let shared = instances.first().map_or_else(
+            || {
+                Arc::new(Shared {
+                    root: PathBuf::new(),
+                    values: None,
+                    version: OnceLock::new(),
+                    charts: Arc::default(),
+                })
+            },
+            |instance| Arc::clone(&instance.shared),
+        );
+        Self { shared, instances }
+    }
+
     /// A chart folder by itself: a repository of one instance without shared values.
     fn open_chart(root: &Path) -> Result<Self, ServicesError> {
         let absolute = std::path::absolute(root)?;
@@ -205,8 +234,14 @@ impl Shared {
     }
 
     fn as_the_user_knows(&self, findings: &mut [Diagnostic]) {
-        let Some(Version::Tag { tag, .. }) = self.version.get() else {
-            return;
+        let tag = match self.version.get() {
+            Some(Version::Tag { tag, .. }) => tag.clone(),
+            Some(Version::Chart {
+                version,
+                repository,
+                ..
+            }) => format!("{repository}:{version}"),
+            _ => return,
         };
         let root = self.root.display().to_string();
         for finding in findings {

@@ -3,7 +3,7 @@
 //! One `git cat-file --batch` answers for any number of objects; what it reads is bounded, because the objects of a
 //! repository are somebody else's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,8 @@ use std::sync::Arc;
 use super::error::VersionsError;
 use crate::source::git::plain;
 
+/// Questions before the first answer: 4 kB at most, which any pipe holds.
+const AHEAD: usize = 60;
 /// Largest folder, tag or commit that is read, in bytes.
 const LARGEST_OBJECT: u64 = 32 << 20;
 /// Most bytes of git's complaints that are kept.
@@ -305,7 +307,10 @@ enum ObjectKind {
     Tag,
 }
 
-/// Reads objects, one question after the other.
+/// Kind and content of an object.
+type Object = (ObjectKind, Vec<u8>);
+
+/// Reads objects, in the order of the questions.
 pub(super) struct Objects {
     child: Child,
     input: Option<BufWriter<ChildStdin>>,
@@ -314,6 +319,50 @@ pub(super) struct Objects {
 }
 
 impl Objects {
+    /// Reads folders that will be looked into, many questions before the first answer: each alone costs a change between
+    /// two processes. What is no folder is passed over; whoever looks into it meets the same and tells it.
+    pub(super) fn trees_ahead(&mut self, ids: &[Id]) -> Result<(), VersionsError> {
+        let mut seen = HashSet::new();
+        let new: Vec<Id> = ids
+            .iter()
+            .copied()
+            .filter(|id| !self.trees.contains_key(id) && seen.insert(*id))
+            .collect();
+        for ids in new.chunks(AHEAD) {
+            self.ask(ids)?;
+            for id in ids {
+                let Some((ObjectKind::Tree, content)) = self.answer(*id, LARGEST_OBJECT)? else {
+                    continue;
+                };
+                if let Some(entries) = parse_tree(&content, usize::from(id.length)) {
+                    self.trees.insert(*id, Arc::new(entries));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The entries of a folder that was read already.
+    pub(super) fn known_tree(&self, id: Id) -> Option<&[Entry]> {
+        self.trees.get(&id).map(|entries| entries.as_slice())
+    }
+
+    /// The commits that objects are or lead to, as [`Self::commit`] finds them, in the same order.
+    pub(super) fn commits(&mut self, ids: &[Id]) -> Result<Vec<Option<CommitInfo>>, VersionsError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(AHEAD) {
+            self.ask(ids)?;
+            let answers: Result<Vec<_>, _> = ids
+                .iter()
+                .map(|id| self.answer(*id, LARGEST_OBJECT))
+                .collect();
+            for (id, answer) in ids.iter().zip(answers?) {
+                found.push(self.commit_of(*id, answer)?);
+            }
+        }
+        Ok(found)
+    }
+
     /// The entries of a folder; remembered.
     pub(super) fn tree(&mut self, id: Id) -> Result<Arc<Vec<Entry>>, VersionsError> {
         if let Some(entries) = self.trees.get(&id) {
@@ -338,10 +387,18 @@ impl Objects {
 
     /// The commit that an object is or, as a tag of any depth, leads to.
     pub(super) fn commit(&mut self, id: Id) -> Result<Option<CommitInfo>, VersionsError> {
+        let answer = self.read(id, LARGEST_OBJECT)?;
+        self.commit_of(id, answer)
+    }
+
+    fn commit_of(
+        &mut self,
+        mut id: Id,
+        mut answer: Option<Object>,
+    ) -> Result<Option<CommitInfo>, VersionsError> {
         const DEEPEST: usize = 8;
-        let mut id = id;
         for _ in 0..DEEPEST {
-            let Some((kind, content)) = self.read(id, LARGEST_OBJECT)? else {
+            let Some((kind, content)) = answer else {
                 return Err(damaged(id));
             };
             let text = String::from_utf8_lossy(&content);
@@ -354,6 +411,7 @@ impl Objects {
                 ObjectKind::Tag => {
                     let object = field("object").and_then(Id::from_hexadecimal);
                     id = object.ok_or_else(|| damaged(id))?;
+                    answer = self.read(id, LARGEST_OBJECT)?;
                 }
                 ObjectKind::Commit => {
                     let tree = field("tree").and_then(Id::from_hexadecimal);
@@ -373,16 +431,25 @@ impl Objects {
         Ok(None)
     }
 
-    fn read(
-        &mut self,
-        id: Id,
-        largest: u64,
-    ) -> Result<Option<(ObjectKind, Vec<u8>)>, VersionsError> {
-        let Some(input) = self.input.as_mut() else {
-            return Err(damaged(id));
+    fn read(&mut self, id: Id, largest: u64) -> Result<Option<Object>, VersionsError> {
+        self.ask(&[id])?;
+        self.answer(id, largest)
+    }
+
+    /// Asks for objects, at most [`AHEAD`] of them: so many questions fit into a pipe while nobody reads it.
+    fn ask(&mut self, ids: &[Id]) -> Result<(), VersionsError> {
+        let (Some(input), Some(first)) = (self.input.as_mut(), ids.first()) else {
+            return Ok(());
         };
-        let question = writeln!(input, "{id}").and_then(|()| input.flush());
-        question.map_err(|error| ended(id, &error))?;
+        let asked = ids
+            .iter()
+            .try_for_each(|id| writeln!(input, "{id}"))
+            .and_then(|()| input.flush());
+        asked.map_err(|error| ended(*first, &error))
+    }
+
+    /// The answer to the question that is next.
+    fn answer(&mut self, id: Id, largest: u64) -> Result<Option<Object>, VersionsError> {
         let mut header = String::new();
         // an answer is some sixty characters long
         let mut line = (&mut self.output).take(256);

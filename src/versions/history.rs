@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::charts::ChartVersion;
 use super::error::VersionsError;
 use super::git::{CommitInfo, Entry, Id, Location};
 use super::name::{Kind, TagName};
@@ -51,6 +52,8 @@ pub struct InstanceVersion {
 pub struct History {
     /// Versions by instance: releases first, newest first.
     pub instances: BTreeMap<String, Vec<InstanceVersion>>,
+    /// Versions of charts in a registry by instance, in the same order.
+    pub charts: BTreeMap<String, Vec<ChartVersion>>,
     /// History is left out, and so may be tags.
     pub is_shallow: bool,
     /// Tags that do not point to a commit.
@@ -81,6 +84,8 @@ pub fn history(location: &Location, only: Option<&str>) -> Result<History, Versi
     let only = only.map(str::to_lowercase);
     let mut reader = Reader::new(location)?;
     let (tagged, not_commits) = tags(location, &mut reader)?;
+    let roots: Vec<Id> = tagged.iter().map(|tag| tag.commit.tree).collect();
+    reader.layouts_ahead(location, &roots)?;
     let mut before: HashMap<String, Before> = HashMap::new();
     let mut instances: BTreeMap<String, Vec<InstanceVersion>> = BTreeMap::new();
     let mut known: BTreeSet<String> = BTreeSet::new();
@@ -137,6 +142,7 @@ pub fn history(location: &Location, only: Option<&str>) -> Result<History, Versi
     }
     Ok(History {
         instances,
+        charts: BTreeMap::new(),
         is_shallow: location.is_shallow,
         not_commits,
     })
@@ -215,8 +221,10 @@ fn tags(
     }
     let mut by_commit: HashMap<Id, Tagged> = HashMap::new();
     let mut not_commits = Vec::new();
-    for (name, id) in references {
-        match reader.objects.commit(id)? {
+    let ids: Vec<Id> = references.iter().map(|(_, id)| *id).collect();
+    let commits = reader.objects.commits(&ids)?;
+    for ((name, _), commit) in references.into_iter().zip(commits) {
+        match commit {
             Some(commit) => by_commit
                 .entry(commit.id)
                 .or_insert_with(|| Tagged {

@@ -4,7 +4,7 @@
 //! Everything is told by the names of git's objects: an object of the same name has the same contents, so nothing but
 //! folders and links is ever read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::error::VersionsError;
@@ -87,6 +87,38 @@ impl Reader {
             }
         }
         Ok(Some(id))
+    }
+
+    /// Reads the folders that [`Self::layout`] looks into for each of `roots`, all of one depth at once.
+    pub(super) fn layouts_ahead(
+        &mut self,
+        location: &Location,
+        roots: &[Id],
+    ) -> Result<(), VersionsError> {
+        let mut folders = roots.to_vec();
+        for name in location.prefix.split('/').filter(|name| !name.is_empty()) {
+            self.objects.trees_ahead(&folders)?;
+            folders = self.inside(&folders, |entry| entry == name);
+        }
+        self.objects.trees_ahead(&folders)?;
+        let services = self.inside(&folders, |entry| INSTANCE_FOLDERS.contains(&entry));
+        self.objects.trees_ahead(&services)?;
+        let instances = self.inside(&services, |entry| !entry.starts_with('.'));
+        self.objects.trees_ahead(&instances)
+    }
+
+    /// The folders inside of folders that were read already.
+    fn inside(&self, folders: &[Id], is_wanted: impl Fn(&str) -> bool) -> Vec<Id> {
+        let mut found = HashSet::new();
+        let mut inside = Vec::new();
+        for entries in folders.iter().filter_map(|id| self.objects.known_tree(*id)) {
+            for entry in entries {
+                if entry.mode == Mode::Folder && is_wanted(&entry.name) && found.insert(entry.id) {
+                    inside.push(entry.id);
+                }
+            }
+        }
+        inside
     }
 
     /// Which instances there are, or `None` when the folder is no services repository at this commit.

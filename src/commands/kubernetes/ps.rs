@@ -8,6 +8,7 @@ use futures_util::future::{select_all, try_join_all};
 use jiff::Timestamp;
 
 use crate::cli::ps::PsArgs;
+use crate::commands::instance_table::{Digests, remarks, table};
 use crate::commands::ps as local;
 use crate::commands::target::{self, Target};
 use crate::commands::{Context, Outcome};
@@ -19,12 +20,9 @@ use crate::fleet::overview::Row;
 use crate::fleet::session::Fleet;
 use crate::services::Repository;
 use crate::ui::error::{CommandError, CommandResult};
-use crate::ui::table::Table;
 
 /// How long the list stays when nothing happens: uptimes grow.
 const REFRESH: Duration = Duration::from_secs(10);
-/// Digits of a digest that people see.
-const DIGITS: usize = 12;
 
 /// Where is looked.
 ///
@@ -159,7 +157,9 @@ pub(crate) async fn ps(
         return Err(unknown_instance(unknown, &places).await);
     }
     rows.sort_by(|left, right| (&left.name, &left.namespace).cmp(&(&right.name, &right.namespace)));
-    context.printer.emit(&rows, |rows| table(rows))?;
+    context
+        .printer
+        .emit(&rows, |rows| table(rows, Digests::Shown))?;
     for line in remarks(&rows) {
         context.printer.warning(line);
     }
@@ -267,7 +267,7 @@ async fn watch(places: &[Place], names: &[String], context: &Context) -> Command
         if !changed.is_empty() || shown_once {
             shown_once = true;
             let all: Vec<Row> = rows.iter().flatten().cloned().collect();
-            let mut text = table(&all).render();
+            let mut text = table(&all, Digests::Shown).render();
             for line in remarks(&all).iter().chain(warnings.iter().flatten()) {
                 text.push_str(line);
                 text.push('\n');
@@ -313,113 +313,5 @@ fn grow(rows: &mut [Vec<Row>], since: Timestamp) {
         if let Some(uptime) = &mut row.uptime_seconds {
             *uptime += passed;
         }
-    }
-}
-
-/// What does not fit into the table: why an instance is as it is, what differs, what somebody should know.
-fn remarks(rows: &[Row]) -> Vec<String> {
-    let mut lines = Vec::new();
-    for row in rows {
-        if let Some(reason) = row
-            .reason
-            .as_ref()
-            .filter(|_| row.state.is_bad() || !is_usual(row))
-        {
-            lines.push(format!("`{}` is {}: {reason}", row.name, row.state.name()));
-        }
-        if !row.drift.is_empty() {
-            lines.push(format!(
-                "`{}` differs from its release: {}",
-                row.name,
-                row.drift.join("; ")
-            ));
-        }
-        if let Some(note) = &row.note {
-            lines.push(format!("`{}`: {note}", row.name));
-        }
-    }
-    lines
-}
-
-/// States that pass by themselves.
-fn is_usual(row: &Row) -> bool {
-    use crate::fleet::health::State;
-    matches!(
-        row.state,
-        State::Running | State::Starting | State::Stopping | State::Stopped
-    )
-}
-
-fn table(rows: &[Row]) -> Table {
-    let namespaces: BTreeSet<&str> = rows.iter().map(|row| row.namespace.as_str()).collect();
-    let several = namespaces.len() > 1;
-    let drifts = rows.iter().any(|row| !row.drift.is_empty());
-    let mut header = vec!["NAME"];
-    if several {
-        header.push("NAMESPACE");
-    }
-    header.extend([
-        "STATE",
-        "HEALTH",
-        "RESTARTS",
-        "VERSION",
-        "REVISION",
-        "IMAGE",
-        "NODE",
-        "UPTIME",
-        "LAST EXIT",
-    ]);
-    if drifts {
-        header.push("DRIFT");
-    }
-    let shift = usize::from(several);
-    let mut table = Table::new(header)
-        .align_right(3 + shift)
-        .align_right(5 + shift)
-        .align_right(8 + shift);
-    for row in rows {
-        let mut cells = vec![row.name.clone()];
-        if several {
-            cells.push(row.namespace.clone());
-        }
-        cells.extend([
-            row.state.name().to_owned(),
-            row.health
-                .map(|check| check.name().to_owned())
-                .unwrap_or_default(),
-            row.restarts.to_string(),
-            row.version.clone(),
-            row.revision
-                .map(|revision| revision.to_string())
-                .unwrap_or_default(),
-            image(row),
-            row.node.clone(),
-            row.uptime_seconds.map(local::duration).unwrap_or_default(),
-            row.last_exit.clone().unwrap_or_default(),
-        ]);
-        if drifts {
-            cells.push(match row.drift.len() {
-                0 => String::new(),
-                1 => "1 field".to_owned(),
-                many => format!("{many} fields"),
-            });
-        }
-        table.row(cells);
-    }
-    table
-}
-
-/// The image with the first digits of the digest that runs.
-fn image(row: &Row) -> String {
-    match row
-        .image_digest
-        .as_deref()
-        .and_then(|digest| digest.strip_prefix("sha256:"))
-    {
-        Some(digits) if !row.image.contains("@sha256:") => {
-            let short: String = digits.chars().take(DIGITS).collect();
-            format!("{} @{short}", row.image)
-        }
-        _ => row.image.clone(),
     }
 }

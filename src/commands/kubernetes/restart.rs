@@ -4,7 +4,7 @@ use super::acting;
 use super::stop::in_use;
 use crate::cli::lifecycle::RestartArgs;
 use crate::commands::acting::{
-    Done, Steps, ask, dry_run_names, in_order, names, warn_of_duplicates,
+    Done, Steps, ask, dry_run_names, in_order, names, options, warn_of_duplicates,
 };
 use crate::commands::{Context, Outcome};
 use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease};
@@ -53,15 +53,13 @@ pub(crate) async fn restart(
     in_order(releases, name, context, |mut release| async move {
         let steps = Steps::begin(printer, &release.name);
         let result = async {
-            if release.unfinished(args.act.repair, &steps).await?.is_some() {
-                return Err(CommandError::new(
-                    ErrorKind::Conflict,
-                    format!("a command on `{}` was interrupted half-way", release.name),
-                )
-                .hint(format!(
-                    "`ioc deploy {0}` or `ioc rollback {0}` repairs it",
-                    release.name
-                )));
+            if let Some(unfinished) = release.unfinished(args.act.repair, &steps).await? {
+                let options = options(&args.act, false, None);
+                release
+                    .repair(&unfinished, &options, &steps, &context.cancel)
+                    .await?;
+                release.must_exist().await?;
+                in_use(&release)?;
             }
             release.restart(wait, &steps, &context.cancel).await
         }

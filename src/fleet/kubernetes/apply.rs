@@ -54,12 +54,7 @@ impl ClusterRelease {
         cancel: &CancellationToken,
     ) -> CommandResult<Deployed> {
         if let Some(unfinished) = &plan.unfinished {
-            let (told, accepted) = if unfinished.status == Status::Uninstalling {
-                (self.finish_uninstall(progress, cancel).await?, false)
-            } else {
-                self.settle(unfinished).await?
-            };
-            progress.warning(&told);
+            let accepted = self.set_right(unfinished, progress, cancel).await?;
             if accepted && plan.changes_nothing() {
                 // that was just what is desired now
                 return Ok(Deployed {
@@ -123,6 +118,63 @@ impl ClusterRelease {
                 })
             }
         }
+    }
+
+    /// Repairs what another command left without deploying something else: what of it is in place counts, otherwise the
+    /// revision in use is brought back, as a new one where something of it has changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::plan`] and [`Self::carry_out`].
+    pub async fn repair(
+        &mut self,
+        unfinished: &Unfinished,
+        options: &Options,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> CommandResult<()> {
+        if self.set_right(unfinished, progress, cancel).await? {
+            return Ok(());
+        }
+        let Some(base) = self.deployed().cloned() else {
+            return Ok(());
+        };
+        let allowed = Allowed {
+            sets_intent: true,
+            ..Allowed::default()
+        };
+        let mut plan = self.plan(desired_again(&base), allowed, None).await?;
+        if plan.changes.is_empty() {
+            return Ok(());
+        }
+        // its revision is not gone back to: it is in use
+        plan.desired.rollback_to = None;
+        plan.desired.record.info.rollback_revision = 0;
+        let options = Options {
+            message: Some(format!(
+                "Revision {} again, after revision {} was interrupted",
+                base.version, unfinished.revision
+            )),
+            ..options.clone()
+        };
+        Box::pin(self.carry_out(plan, &options, progress, cancel)).await?;
+        Ok(())
+    }
+
+    /// Sets right what another command left, and says so; whether that counts as deployed now.
+    async fn set_right(
+        &mut self,
+        unfinished: &Unfinished,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> CommandResult<bool> {
+        let (told, accepted) = if unfinished.status == Status::Uninstalling {
+            (self.finish_uninstall(progress, cancel).await?, false)
+        } else {
+            self.settle(unfinished).await?
+        };
+        progress.warning(&told);
+        Ok(accepted)
     }
 
     /// Sets right what another command left; whether that counts as deployed now.

@@ -10,6 +10,7 @@ mod cluster;
 mod connection;
 mod deploy;
 mod facility;
+mod from_registry;
 mod killed;
 mod log_store;
 mod look;

@@ -6,6 +6,7 @@ mod dependencies;
 mod faults;
 mod images;
 mod lint;
+mod services;
 mod tokens;
 
 use std::path::{Path, PathBuf};
