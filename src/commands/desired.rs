@@ -10,7 +10,16 @@ use crate::fleet::store::states;
 use crate::services::{self, ReleaseFacts, Selection, ValueOverrides};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
-/// Renders an instance as the next revision of a release with this history, for a cluster with these capabilities.
+/// What a cluster tells templates.
+#[derive(Debug)]
+pub(crate) struct ClusterFacts {
+    /// Its version and kinds.
+    pub(crate) capabilities: helm::Capabilities,
+    /// What `lookup` finds.
+    pub(crate) lookup: helm::Lookup,
+}
+
+/// Renders an instance as the next revision of a release with this history, for a cluster.
 ///
 /// # Errors
 ///
@@ -19,15 +28,15 @@ pub(crate) fn desired(
     selection: &Selection,
     overrides: &ValueOverrides,
     history: &[Record],
-    capabilities: Option<&helm::Capabilities>,
+    cluster: Option<&ClusterFacts>,
 ) -> CommandResult<Desired> {
-    let capabilities = capabilities.cloned();
     let facts = ReleaseFacts {
         name: selection.instance.name().to_owned(),
         namespace: selection.beamline.namespace.clone(),
         revision: release::next_revision(&states(history)),
         is_upgrade: !history.is_empty(),
-        capabilities,
+        capabilities: cluster.map(|cluster| cluster.capabilities.clone()),
+        lookup: cluster.map(|cluster| cluster.lookup.clone()),
     };
     let instance = services::render_instance(&selection.instance, overrides, &facts)
         .map_err(CommandError::from)?;

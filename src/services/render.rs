@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use helm::yaml::Value;
 use helm::{
-    Capabilities, Chart, Limits, LinkPolicy, LoadOptions, ReleaseOptions, Rendered, Values,
-    ValuesError,
+    Capabilities, Chart, LinkPolicy, LoadOptions, Lookup, ReleaseOptions, RenderOptions, Rendered,
+    Values, ValuesError,
 };
 
 use crate::cli::render::ValueArgs;
@@ -97,6 +97,8 @@ pub struct ReleaseFacts {
     pub is_upgrade: bool,
     /// What the cluster can do; `None` for what `helm template` assumes.
     pub capabilities: Option<Capabilities>,
+    /// What `lookup` in templates finds in the cluster; nothing without one.
+    pub lookup: Option<Lookup>,
 }
 
 impl ReleaseFacts {
@@ -108,6 +110,7 @@ impl ReleaseFacts {
             revision: 1,
             is_upgrade: false,
             capabilities: None,
+            lookup: None,
         }
     }
 }
@@ -176,12 +179,16 @@ pub fn render_chart(
         is_upgrade: release.is_upgrade,
         now: jiff::Zoned::now(),
     };
-    let rendered = helm::render(
+    let how = RenderOptions {
+        lookup: release.lookup.clone(),
+        ..RenderOptions::default()
+    };
+    let rendered = helm::render_with(
         &chart,
         &values,
         &options,
         &release.capabilities.clone().unwrap_or_default(),
-        &Limits::default(),
+        &how,
     )
     .map_err(|error| explain::render(&error, instance, &chart, &values, overrides))?;
     Ok(RenderedInstance {

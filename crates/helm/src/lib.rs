@@ -18,7 +18,7 @@
 //! hostile input: paths, links, sizes, recursion, output and steps are bounded ([`LoadLimits`],
 //! [`Limits`]).
 //!
-//! What it deliberately does not do: talk to a cluster (`lookup` finds nothing), to a registry or
+//! What it deliberately does not do: talk to a cluster (`lookup` asks a callback), to a registry or
 //! to a chart repository; API version 1; read the clock (the caller gives the time).
 #![expect(
     clippy::single_match_else,
@@ -46,6 +46,7 @@ mod glob;
 mod go;
 mod limits;
 mod lint;
+mod lookup;
 mod path_pattern;
 pub mod release;
 #[cfg(test)]
@@ -74,6 +75,7 @@ pub use self::engine::{
 pub use self::functions::{supported_functions, unsupported_functions};
 pub use self::limits::Limits;
 pub use self::lint::{LintMessage, LintOptions, LintSeverity, lint};
+pub use self::lookup::{Lookup, LookupQuery};
 pub use self::schema::SchemaViolation;
 pub use self::semantic_version::{allows, is_exact_version, newest_matching};
 pub use self::template::error::Location;

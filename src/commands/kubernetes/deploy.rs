@@ -8,7 +8,7 @@ use crate::cli::deploy::DeployArgs;
 use crate::cli::global::OutputFormat;
 use crate::commands::acting::{Done, Steps, ask, emit, names, options, warn_of_duplicates};
 use crate::commands::deploy::failed;
-use crate::commands::desired::desired;
+use crate::commands::desired::{ClusterFacts, desired};
 use crate::commands::{Context, Outcome, target, versioned};
 use crate::fleet::deploy::Options;
 use crate::fleet::kubernetes::placement::moved;
@@ -61,14 +61,17 @@ pub(crate) async fn deploy(
     let overrides = ValueOverrides::new(&args.values)?;
     let cluster = target::connect(choice, context).await?;
     let (capabilities, opened) = tokio::join!(cluster.capabilities(), opened(&cluster, selections));
-    let capabilities = capabilities?;
+    let facts = ClusterFacts {
+        capabilities: capabilities?,
+        lookup: cluster.lookup(),
+    };
     let allowed = Allowed {
         take_ownership: args.take_ownership,
         force_conflicts: args.force_conflicts,
         ..Allowed::default()
     };
     let plans = stream::iter(opened).map(|(mut selection, release)| {
-        let (cluster, capabilities, overrides) = (&cluster, &capabilities, &overrides);
+        let (cluster, facts, overrides) = (&cluster, &facts, &overrides);
         async move {
             selection.beamline.namespace.clone_from(&cluster.namespace);
             let name = selection.instance.name().to_owned();
@@ -81,12 +84,10 @@ pub(crate) async fn deploy(
                         &release.history(),
                         context,
                     );
-                    let desired = desired(
-                        &selection,
-                        overrides,
-                        &release.history(),
-                        Some(capabilities),
-                    )?;
+                    // templates may ask the cluster, and are waited for here
+                    let desired = tokio::task::block_in_place(|| {
+                        desired(&selection, overrides, &release.history(), Some(facts))
+                    })?;
                     let moved = release.base().and_then(|deployed| {
                         moved::warning(deployed, &desired.record.manifest, &name)
                     });

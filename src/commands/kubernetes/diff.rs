@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::render::DiffArgs;
-use crate::commands::desired::desired;
+use crate::commands::desired::{ClusterFacts, desired};
 use crate::commands::{Context, Outcome, target};
 use crate::fleet::kubernetes::plan::Allowed;
 use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease};
@@ -33,19 +33,20 @@ pub(crate) async fn diff(
 ) -> CommandResult<Outcome> {
     let overrides = ValueOverrides::new(&args.values)?;
     let cluster = target::connect(choice, context).await?;
-    let capabilities = cluster.capabilities().await?;
+    let facts = ClusterFacts {
+        capabilities: cluster.capabilities().await?,
+        lookup: cluster.lookup(),
+    };
     let mut differences = Vec::new();
     for selection in selections {
         let mut selection = selection.clone();
         selection.beamline.namespace.clone_from(&cluster.namespace);
         let instance = selection.instance.name().to_owned();
         let release = ClusterRelease::open(&cluster, &instance).await?;
-        let desired = desired(
-            &selection,
-            &overrides,
-            &release.history(),
-            Some(&capabilities),
-        )?;
+        // templates may ask the cluster, and are waited for here
+        let desired = tokio::task::block_in_place(|| {
+            desired(&selection, &overrides, &release.history(), Some(&facts))
+        })?;
         let (revision, changes) = if let Some(revision) = args.revision {
             let record = release.record(revision).ok_or_else(|| {
                 CommandError::not_found(format!("`{instance}` has no revision {revision}"))

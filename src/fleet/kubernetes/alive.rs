@@ -29,8 +29,10 @@ use crate::ui::error::CommandResult;
 
 /// How long what shows nothing of itself must run.
 const MOMENT: Duration = Duration::from_secs(1);
-/// How long an IOC is searched that is initialised, or says nothing about it.
+/// How long an IOC is searched that says nothing about whether it is initialised.
 const SEARCH: Duration = Duration::from_secs(3);
+/// And one that is: its server answers before it says so.
+const SHORT_SEARCH: Duration = Duration::from_millis(500);
 /// How often its log is read while it says nothing.
 const LOOK: Duration = Duration::from_millis(150);
 /// And how often once it takes longer.
@@ -111,9 +113,14 @@ fn decide(facts: &Facts) -> Next {
     if !facts.has_question {
         return Next::Enough;
     }
+    let search = if facts.told == Told::Initialised {
+        SHORT_SEARCH
+    } else {
+        SEARCH
+    };
     match facts.is_reached {
         Some(false) => Next::Enough,
-        Some(true) if facts.quiet >= SEARCH => Next::Enough,
+        Some(true) if facts.quiet >= search => Next::Enough,
         _ => Next::Wait,
     }
 }

@@ -24,8 +24,8 @@ pub struct Question {
     variables: BTreeMap<String, String>,
 }
 
-/// The PV that says that the IOC is there, as [`crate::fleet::answer::question`] finds it; `None` for what is no IOC.
-/// `nodes` are addresses that are searched besides those of `settings`.
+/// The PV that says that the IOC is there, as [`crate::fleet::answer::question`] finds it; `None` for what is no IOC, and
+/// for one that listens on the loopback interface of its pod or node only. `nodes` are addresses that are searched besides those of `settings`.
 pub fn question(
     spec: &PodSpec,
     annotations: Option<&BTreeMap<String, String>>,
@@ -41,6 +41,11 @@ pub fn question(
             .and_then(|one| one.value.as_deref())
             .filter(|value| !value.is_empty())
     };
+    let interfaces = variable("EPICS_CAS_INTF_ADDR_LIST").unwrap_or_default();
+    let mut interfaces = interfaces.split_whitespace().peekable();
+    if interfaces.peek().is_some() && interfaces.all(|one| one.starts_with("127.")) {
+        return None;
+    }
     let pv = annotations
         .and_then(|annotations| annotations.get(PV_ANNOTATION))
         .map(String::as_str)
@@ -176,6 +181,11 @@ mod tests {
             ),
             ("{name: IOC_PREFIX, value: t01}", Some("A:B"), Some("A:B")),
             ("{name: OTHER, value: t01}", None, None),
+            (
+                "{name: IOC_PREFIX, value: t01}, {name: EPICS_CAS_INTF_ADDR_LIST, value: 127.0.0.1}",
+                None,
+                None,
+            ),
         ] {
             let spec: PodSpec = from_yaml(&format!(
                 "containers: [{{name: i, env: [{env}, {{name: EPICS_CAS_SERVER_PORT, value: '7064'}}]}}]"

@@ -26,6 +26,7 @@ pub mod kinds;
 mod kubeconfig;
 pub mod logs;
 pub mod look;
+mod lookup;
 pub mod lost;
 mod managed_fields;
 pub mod names;

@@ -37,9 +37,10 @@ fn ioc_and_helm_work_on_the_same_release_in_turn() {
     let Some(site) = Site::new() else { return };
     let instance = site.add("ea-ioc-01");
     let name = instance.as_str();
-    site.succeed(&["deploy", name, "--yes"]);
+    let done = site.json(&["deploy", name, "--yes"]);
     assert!(site.is_ready(name));
     assert!(site.get(name, "UPTIME").parse::<f64>().is_ok());
+    assert_eq!(done[0]["answer"]["outcome"], "answered", "{done:#}");
     let deployed = listed(&site, name);
     assert_eq!(deployed["status"], "deployed");
     assert_eq!(deployed["revision"], "1");

@@ -15,6 +15,7 @@ mod killed;
 mod log_store;
 mod look;
 mod looking;
+mod lookup;
 mod nodes;
 mod proxy;
 mod refused;

@@ -122,7 +122,7 @@ fn render_here(
             current.version
         )));
     }
-    let files = execute_all(&active, &coalesced, options, capabilities, &how.limits)?;
+    let files = execute_all(&active, &coalesced, options, capabilities, how)?;
     manifest::assemble(&active, files, merged, warnings)
 }
 
@@ -152,9 +152,9 @@ fn execute_all(
     values: &Map,
     options: &ReleaseOptions,
     capabilities: &Capabilities,
-    limits: &Limits,
+    how: &RenderOptions,
 ) -> Result<Vec<(Arc<str>, Text)>, RenderError> {
-    let runtime = Runtime::new(*limits, options.now.clone());
+    let runtime = Runtime::new(how.limits, options.now.clone()).looking_up(how.lookup.clone());
     execute_all_with(&runtime, active, values, options, capabilities)
 }
 

@@ -3,14 +3,17 @@
 use jiff::Zoned;
 
 use crate::limits::Limits;
+use crate::lookup::Lookup;
 
 /// How a chart is rendered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RenderOptions {
     /// How much the chart may make the engine do.
     pub limits: Limits,
     /// Whether `values.schema.json` is left out of account (`--skip-schema-validation`).
     pub skip_schema_validation: bool,
+    /// What `lookup` finds; nothing without one, as in `helm template`.
+    pub lookup: Option<Lookup>,
 }
 
 /// Which release is rendered, and when.

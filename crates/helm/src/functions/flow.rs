@@ -2,7 +2,9 @@
 
 use super::arguments::{text, value};
 use super::{Called, Function, Type, function};
+use crate::go::text::Text;
 use crate::go::value::{Entries, Value};
+use crate::lookup::LookupQuery;
 use crate::template::error::ExecError;
 use crate::template::exec::State;
 
@@ -56,9 +58,22 @@ fn fail(state: &mut State<'_>, arguments: &[Value]) -> Called {
     Err(ExecError::Warning(text(arguments, 0).lossy().into_owned()))
 }
 
-/// There is no cluster to look into.
-fn lookup(_: &mut State<'_>, _: &[Value]) -> Called {
-    Ok(Value::map(Entries::new()))
+/// Without a cluster there is nothing to be found.
+fn lookup(state: &mut State<'_>, arguments: &[Value]) -> Called {
+    let Some(cluster) = state.cluster() else {
+        return Ok(Value::map(Entries::new()));
+    };
+    let words: Vec<Text> = (0..4).map(|number| text(arguments, number)).collect();
+    let word = |number: usize| words.get(number).map(Text::lossy).unwrap_or_default();
+    let (api_version, kind, namespace, name) = (word(0), word(1), word(2), word(3));
+    cluster
+        .find(&LookupQuery {
+            api_version: &api_version,
+            kind: &kind,
+            namespace: &namespace,
+            name: &name,
+        })
+        .map_err(ExecError::plain)
 }
 
 /// Helm asks the network only when told to.

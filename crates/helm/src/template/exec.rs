@@ -16,6 +16,7 @@ use crate::go::quote::quote;
 use crate::go::text::Text;
 use crate::go::value::{Element, IntType, MapType, Value};
 use crate::limits::Limits;
+use crate::lookup::Lookup;
 
 pub(super) type Executed<T> = Result<T, ExecError>;
 
@@ -69,6 +70,7 @@ pub(crate) struct Runtime {
     pub(super) included: RefCell<HashMap<Text, usize>>,
     /// Whether `required` and `fail` are forgiven, as when a chart is linted without its values.
     forgives: bool,
+    lookup: Option<Lookup>,
 }
 
 impl Runtime {
@@ -84,7 +86,14 @@ impl Runtime {
             nesting: Cell::new(0),
             included: RefCell::new(HashMap::new()),
             forgives: false,
+            lookup: None,
         }
+    }
+
+    /// The same with somebody who knows a cluster.
+    pub(crate) fn looking_up(mut self, lookup: Option<Lookup>) -> Self {
+        self.lookup = lookup;
+        self
     }
 
     /// The same for lint.
@@ -123,6 +132,11 @@ impl State<'_> {
     /// Whether `required` and `fail` are forgiven.
     pub(crate) const fn forgives(&self) -> bool {
         self.runtime.forgives
+    }
+
+    /// Who knows the cluster.
+    pub(crate) const fn cluster(&self) -> Option<&Lookup> {
+        self.runtime.lookup.as_ref()
     }
 }
 
