@@ -75,6 +75,10 @@ render() {
     header "Rendering a services repository of 100 instances (helm template $("$HELM_BINARY" version --template '{{.Version}}'), 100 runs)"
     row "100 instances" "$ours ms" "$theirs ms" "$(ratio "$ours" "$theirs")" ">= 50 x, < 100 ms"
     cd "$root"
+    new_services "$work/render-1000" 1000
+    cd "$work/render-1000"
+    row "1000 instances" "$(median_ms 5 "$IOC" render --all -b bench) ms" - - "< 1000 ms"
+    cd "$root"
 }
 
 start() {
@@ -143,6 +147,20 @@ kilobytes() { python3 -c 'import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"; }
 
+# What a list costs that is watched while nothing happens: processor time of a minute, after it has come to rest.
+idle() {
+    local process before after
+    "$IOC" ps -A -w >/dev/null 2>&1 &
+    process=$!
+    sleep 15
+    before=$(awk '{print $14 + $15}' "/proc/$process/stat")
+    sleep 60
+    after=$(awk '{print $14 + $15}' "/proc/$process/stat")
+    kill "$process"
+    wait "$process" 2>/dev/null || true
+    row "ioc ps -w, processor while nothing happens" "$(awk -v t=$((after - before)) -v hz="$(getconf CLK_TCK)" 'BEGIN {printf "%.2f", 100 * t / hz / 60}') %" - - "near zero"
+}
+
 # A cluster beside the one of the tests, with simulated IOCs on it, and one that is real.
 fleet() {
     local count=${FLEET:-2000} theirs ours=- memory=- answer=0
@@ -167,6 +185,7 @@ fleet() {
         ours=$(median_ms 10 "$IOC" ps -A)
         memory=$(kilobytes "$IOC" ps -A)
         row "ioc ps, $count IOCs" "$ours ms" "$theirs ms" "$(ratio "$ours" "$theirs")" ">= 10 x, < 1000 ms"
+        idle
         row "its memory" "$((memory / 1024)) MB" "$(($(kilobytes bash -c ps_with_both) / 1024)) MB" - "< 100 MB"
     else
         say "ioc ps: $(head -n1 "$work/err")"
