@@ -425,3 +425,29 @@ fn an_interrupted_deploy_says_so_in_its_record() {
     let words = history[0]["description"].as_str().unwrap();
     assert!(words.contains("interrupted"), "{words}");
 }
+
+#[test]
+fn a_restart_repairs_what_a_killed_deploy_left() {
+    let Some(cluster) = Cluster::shared() else {
+        return;
+    };
+    let site = Site::without_image(cluster);
+    let instance = site.add("ea-ioc-01");
+    site.succeed(&["deploy", &instance, "--yes", "--no-wait"]);
+    let login = Login::new(cluster);
+    let proxy = Proxy::new(&login, 3);
+    let new = ["--set", "global.location=elsewhere"];
+    let deploy = [&["deploy", &instance, "--yes", "--no-wait"][..], &new].concat();
+    assert!(!proxy.run(&site, &deploy), "the deploy was killed");
+    assert_eq!(states(&site, &instance), ["deployed", "pending-upgrade"]);
+    let report = site.run(&["restart", &instance, "--yes", "--no-wait"]);
+    assert!(
+        report.contains("exit code: 0") && report.contains("counts as failed"),
+        "{report}"
+    );
+    let states = states(&site, &instance);
+    let of = |wanted: &str| states.iter().filter(|state| *state == wanted).count();
+    assert_eq!((of("deployed"), of("failed")), (1, 1), "{states:?}");
+    let set = site.object(&format!("statefulset/{instance}"));
+    assert_eq!(set["metadata"]["labels"]["location"], site.name());
+}

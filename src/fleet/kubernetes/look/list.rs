@@ -1,6 +1,6 @@
-//! What is asked of the API server for a list of instances: five requests side by side, in pages.
+//! What is asked of the API server for a list of instances: five requests side by side.
 //!
-//! Metadata and fields that nobody looks at are dropped page by page, so that thousands of instances take little
+//! Metadata and fields that nobody looks at are dropped while it is read, so that thousands of instances take little
 //! memory. Nodes may be looked at by few; without them a lost node is told by its pods alone.
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -17,8 +17,6 @@ use super::{protobuf, releases};
 use crate::fleet::kubernetes::Cluster;
 use crate::ui::error::{CommandError, CommandResult};
 
-/// Objects in one answer.
-const PAGE: u32 = 1000;
 /// Superseded revisions are history and not asked for.
 pub(super) const RELEASES: &str = "owner=helm,status!=superseded";
 /// Workloads whose pods are asked for one by one, at the same time.
@@ -229,7 +227,7 @@ where
     let list = List {
         path,
         selector,
-        page: PAGE,
+        page: None,
         accept: OBJECTS,
     };
     list.all(cluster, |body, found: &mut Vec<T>| {

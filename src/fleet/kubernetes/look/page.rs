@@ -22,8 +22,9 @@ pub(super) struct List<'a> {
     pub(super) path: &'a str,
     /// Labels.
     pub(super) selector: Option<&'a str>,
-    /// Objects in one answer.
-    pub(super) page: u32,
+    /// Objects in one answer; `None` for all of them out of the server's memory, which costs it a fraction. What the
+    /// server remembers is a moment old at most.
+    pub(super) page: Option<u32>,
     /// Forms that are understood.
     pub(super) accept: &'static str,
 }
@@ -46,7 +47,8 @@ impl List<'_> {
             loop {
                 let parameters = ListParams {
                     label_selector: self.selector.map(str::to_owned),
-                    limit: Some(self.page),
+                    limit: self.page,
+                    resource_version: self.page.is_none().then(|| "0".to_owned()),
                     continue_token: next,
                     ..ListParams::default()
                 };

@@ -21,8 +21,6 @@ use crate::ui::error::CommandResult;
 
 /// Release Secrets in one answer: each may be large.
 const PAGE: u32 = 100;
-/// Their metadata in one answer.
-const METADATA_PAGE: u32 = 2000;
 /// Records that are read one by one; more of them are listed.
 const MOST_ALONE: usize = 64;
 /// So many at the same time.
@@ -55,7 +53,7 @@ pub async fn releases(cluster: &Cluster, scope: Scope<'_>) -> CommandResult<Rele
     let mut found = Vec::new();
     let mut is_read = false;
     if !heads.is_empty() {
-        found = list(cluster, scope, METADATA_PAGE, METADATA)
+        found = list(cluster, scope, None, METADATA)
             .await
             .map_err(|error| failed()(error))?;
         let unknown = found
@@ -64,7 +62,7 @@ pub async fn releases(cluster: &Cluster, scope: Scope<'_>) -> CommandResult<Rele
         is_read = unknown.count() <= MOST_ALONE;
     }
     if !is_read {
-        found = list(cluster, scope, PAGE, OBJECTS)
+        found = list(cluster, scope, Some(PAGE), OBJECTS)
             .await
             .map_err(|error| failed()(error))?;
     }
@@ -132,7 +130,7 @@ async fn read_alone(cluster: &Cluster, found: &[Found], heads: &mut Heads) {
 async fn list(
     cluster: &Cluster,
     scope: Scope<'_>,
-    page: u32,
+    page: Option<u32>,
     accept: &'static str,
 ) -> Result<Vec<Found>, kube::Error> {
     let path = Secret::url_path(&(), scope.namespace());
