@@ -11,7 +11,7 @@ TESTBED := tests/testbed
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: ## build images, deploy three IOCs, look, talk, change, roll back; cleans up unless KEEP=1
+demo: ## build images, deploy three IOCs, look, talk, change, roll back, raise and acknowledge an alarm; cleans up unless KEEP=1
 	@$(TESTBED)/prerequisites.sh
 	cargo build --release --locked --bin ioc
 	@IOC=$(CURDIR)/target/release/ioc tests/demo.sh

@@ -2,12 +2,16 @@
 //!
 //! This module reads; which file wins is decided in [`crate::settings`].
 
+mod alarm;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::diagnostic::{Diagnostic, Place, nearest};
+
+pub use alarm::{AlarmTable, CommandsTable, MailTable, MailTls, ServerTable, WebhooksTable};
 
 /// Name of the project file.
 pub const FILE_NAME: &str = "ioc.toml";
@@ -148,22 +152,6 @@ pub struct LogsTable {
 pub struct ReleaseTable {
     /// Where charts are pushed to, as `oci://HOST/PATH`.
     pub charts: Option<String>,
-}
-
-/// `[alarm]`
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct AlarmTable {
-    /// Name of the configuration.
-    pub config: Option<String>,
-    /// Kafka brokers, as `host:port,host:port`.
-    pub kafka: Option<String>,
-    /// Java properties file with further settings of the Kafka client, relative to the project.
-    pub kafka_properties: Option<PathBuf>,
-    /// Folder of the bus in files, relative to the project.
-    pub bus: Option<PathBuf>,
-    /// Address of the control API of the alarm server.
-    pub api: Option<String>,
 }
 
 /// `[beamline.NAME]`

@@ -2,12 +2,16 @@
 //!
 //! Commands get a [`Settings`] and never read the environment or a configuration file themselves.
 
+mod alarm;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli::global::GlobalArgs;
 use crate::project::{self, Backend, FILE_NAME, Mirror, ProjectFile};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+
+pub use alarm::AlarmSettings;
 
 /// Everything that does not depend on the verb.
 #[derive(Debug, Clone)]
@@ -40,21 +44,6 @@ pub struct Settings {
     pub logs: LogStoreSettings,
     /// The alarm system.
     pub alarm: AlarmSettings,
-}
-
-/// The alarm system: its bus and its server.
-#[derive(Debug, Clone)]
-pub struct AlarmSettings {
-    /// Name of the configuration.
-    pub config: Option<String>,
-    /// Kafka brokers; `None` is the bus in files.
-    pub kafka: Option<String>,
-    /// Java properties file with further settings of the Kafka client.
-    pub kafka_properties: Option<PathBuf>,
-    /// Folder of the bus in files.
-    pub bus: PathBuf,
-    /// Address of the control API of the alarm server; `None` for the usual one.
-    pub api: Option<String>,
 }
 
 /// Where logs are that the nodes no longer have.
@@ -486,21 +475,6 @@ impl Layers<'_> {
             user: self.either(|file| file.logs.user.clone()),
             password_file: path(self.either(|file| file.logs.password_file.clone())),
             page: self.either(|file| file.logs.page.clone()),
-        }
-    }
-
-    /// Variables for the bus belong to the flags of the same meaning, where clap reads them.
-    fn alarm(&self, state: &Path) -> AlarmSettings {
-        let path = |path: Option<PathBuf>| path.map(|path| self.root.join(path));
-        AlarmSettings {
-            config: self.either(|file| file.alarm.config.clone()),
-            kafka: self.either(|file| file.alarm.kafka.clone()),
-            kafka_properties: path(self.either(|file| file.alarm.kafka_properties.clone())),
-            bus: path(self.either(|file| file.alarm.bus.clone()))
-                .unwrap_or_else(|| state.join("alarm-bus")),
-            api: self
-                .variable("IOC_ALARM_API")
-                .or_else(|| self.either(|file| file.alarm.api.clone())),
         }
     }
 

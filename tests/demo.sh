@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The main job on this machine, from nothing to IOCs that were built, deployed, looked at, changed and rolled back.
+# The main job on this machine, from nothing to IOCs that were built, deployed, looked at, changed and rolled back, and to
+# an alarm that was raised, seen, acknowledged and over.
 # Ends by itself and leaves nothing running, unless KEEP=1. What it makes stays below .cache/ for the next run.
 #
 #   IOC=path/to/ioc tests/demo.sh        (make demo builds the binary first)
@@ -22,8 +23,11 @@ run() { # prints the command as a user would type it, then runs it
 fail() { printf '\ndemo: %s\n' "$*" >&2; exit 1; }
 
 "$engine" status >/dev/null 2>&1 && engine_was_there=1 || engine_was_there=0
+server='' watcher=''
 cleanup() {
     local code=$?
+    local process
+    for process in $watcher $server; do kill "$process" 2>/dev/null || true; done
     if [ "${KEEP:-0}" = 1 ]; then
         printf '\nKEEP=1: the IOCs go on. To use them:\n'
         printf '  export DOCKER_HOST=%s IOC_STATE_DIR=%s IOC_PROJECT=%s\n' "$DOCKER_HOST" "$IOC_STATE_DIR" "$IOC_PROJECT"
@@ -44,7 +48,7 @@ set +a
 # The demo works on a copy of the example, with its own records, so that your checkout and your IOCs stay as they are.
 rm -rf "$demo/project"
 mkdir -p "$demo/project" "$demo/state"
-cp -a ioc.toml generic-iocs beamlines "$demo/project/"
+cp -a ioc.toml generic-iocs beamlines alarm "$demo/project/"
 export IOC_PROJECT=$demo/project IOC_STATE_DIR=$demo/state IOC_CACHE_DIR=$root/.cache/ioc
 cd "$demo/project"
 # A repository of its own, so that versions show the commit and whether the working copy was changed.
@@ -99,6 +103,46 @@ printf 'T01:STAGE:TEMP.HIGH: %s before, %s deployed, %s after the rollback\n' "$
 run history t01-ea-ioc-01
 run ps
 shown "changed an alarm limit, saw the difference, deployed it, rolled it back: the PV has its old value"
+
+chapter "An alarm: raised, seen, acknowledged, over; no broker needed"
+run alarm config apply alarm/t01.yaml --yes
+background() { # LOG ARGUMENTS...: prints the command, runs it in the background; its process is $!
+    local log=$1
+    shift
+    printf '%s$ %s &%s\n' "$green" "ioc $*" "$plain"
+    "$IOC" "$@" >"$log" 2>&1 &
+}
+until_line() { # LOG PATTERN: waits for a line that somebody writes
+    for _ in $(seq 300); do
+        grep -qE "$2" "$1" && return
+        sleep 0.1
+    done
+    cat "$1"
+    fail "nobody said \`$2\` within 30 s"
+}
+background "$demo/serve.log" alarm serve --config T01 --log warn
+server=$!
+until_line "$demo/serve.log" '^ready:'
+cat "$demo/serve.log"
+background "$demo/watch.log" alarm watch /T01/Stage
+watcher=$!
+until_line "$demo/watch.log" '^watching'
+# the sensor of a stage breaks: its temperature becomes INVALID, two seconds later that is an alarm
+run pv put T01:STAGE:SIM:SENSOR Broken
+until_line "$demo/watch.log" 'INVALID .*STAGE:TEMP'
+run alarm ls --active /T01/Stage
+run alarm status T01:STAGE:TEMP
+run alarm ack T01:STAGE:TEMP
+run pv put T01:STAGE:SIM:SENSOR Good
+until_line "$demo/watch.log" ' OK .*STAGE:TEMP'
+kill "$watcher"
+wait "$watcher" || fail "watching did not end well"
+printf '%sWhat `ioc alarm watch` has shown meanwhile:%s\n' "$bold" "$plain"
+cat "$demo/watch.log"
+kill "$server"
+wait "$server" || fail "the alarm server did not end well"
+server='' watcher=''
+shown "an alarm was raised by an IOC, seen by \`ioc alarm watch\`, acknowledged, and over; the bus is a folder"
 
 chapter "Shown in $((SECONDS - started)) s"
 printf '  * %s\n' "${transcript[@]}"

@@ -5,8 +5,11 @@
 
 pub mod annotations;
 pub mod bus;
+pub mod client;
 pub mod document;
 pub mod files;
 pub mod generate;
 pub mod live;
 pub mod scenario;
+pub mod server;
+pub mod server_settings;

@@ -1,17 +1,26 @@
 //! `ioc alarm`.
 
+pub mod operate;
+pub mod serve;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::cli::alarm::operate::{
+    AlarmStatusArgs, DisableArgs, ItemsArgs, LsArgs, ReloadArgs, ShelveArgs, SwitchArgs, WatchArgs,
+};
+use crate::cli::alarm::serve::ServeArgs;
 use crate::cli::bus::BusArgs;
 
 /// Arguments of `ioc alarm`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  ioc alarm config check alarm/accelerator.csv
   ioc alarm config apply alarm/accelerator.csv
+  ioc alarm serve --config Accelerator
+  ioc alarm ls --active
+  ioc alarm ack SR:VAC:P1
   ioc alarm simulate alarm/scenarios/overheated.yaml")]
 pub struct AlarmArgs {
     /// What to do.
@@ -26,6 +35,32 @@ pub enum AlarmVerb {
     Config(ConfigArgs),
     /// Play values of PVs over time against a configuration, offline, and compare the alarms with what is expected
     Simulate(SimulateArgs),
+    /// Run the alarm server of a configuration
+    Serve(Box<ServeArgs>),
+    /// List alarms
+    Ls(LsArgs),
+    /// Print alarms as they come and go
+    Watch(WatchArgs),
+    /// Tell all about a PV: alarm, value, connection, configuration, what happened
+    Status(AlarmStatusArgs),
+    /// Acknowledge alarms: somebody takes care of them
+    Ack(ItemsArgs),
+    /// Take acknowledgements back
+    Unack(ItemsArgs),
+    /// Watch PVs again that were disabled
+    Enable(ItemsArgs),
+    /// Stop watching PVs until somebody enables them
+    Disable(DisableArgs),
+    /// Stop watching PVs for some time
+    Shelve(ShelveArgs),
+    /// Watch shelved PVs again before their time is over
+    Unshelve(ItemsArgs),
+    /// Switch maintenance mode on or off
+    Maintenance(SwitchArgs),
+    /// Switch notifications on or off
+    Notify(SwitchArgs),
+    /// Have the server read the configuration and its tokens again
+    Reload(ReloadArgs),
 }
 
 /// Arguments of `ioc alarm config`.

@@ -70,6 +70,14 @@ pub(crate) fn beamlines(current: &OsStr) -> Vec<CompletionCandidate> {
     })
 }
 
+/// PVs, groups and paths of the alarm server that is meant.
+pub(crate) fn alarms(current: &OsStr) -> Vec<CompletionCandidate> {
+    let prefix = current.to_str().unwrap_or_default();
+    candidates(current, |settings| {
+        crate::alarm::client::names::beginning_with(prefix, settings)
+    })
+}
+
 /// Git tags of the services repositories on this machine.
 pub(crate) fn tags(current: &OsStr) -> Vec<CompletionCandidate> {
     candidates(current, |settings| {

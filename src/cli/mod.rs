@@ -21,6 +21,7 @@ pub mod logs;
 pub mod new;
 pub mod node;
 pub mod ps;
+pub mod pv;
 pub mod release;
 pub mod render;
 pub mod shell;
@@ -112,8 +113,10 @@ pub enum Verb {
     Node(node::NodeArgs),
     /// List beamlines; make what one needs on a cluster
     Beamline(beamline::BeamlineVerbArgs),
-    /// Alarms: configurations, and trying them out
+    /// The alarm system: configurations, the server, looking and acknowledging
     Alarm(alarm::AlarmArgs),
+    /// Read, write and follow process variables
+    Pv(pv::PvArgs),
     /// Ask what the cluster lets you do
     Auth(auth::AuthArgs),
     /// Remove instances and their release history

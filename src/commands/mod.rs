@@ -31,6 +31,7 @@ pub mod new_generic_ioc;
 pub mod new_instance;
 pub mod node;
 pub mod ps;
+mod pv;
 pub mod release;
 pub mod render;
 pub mod restart;
@@ -194,6 +195,7 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
             }
         },
         Verb::Alarm(args) => Box::pin(alarm::alarm(args.verb, context)).await,
+        Verb::Pv(args) => Box::pin(pv::pv(args.verb, context)).await,
         Verb::Auth(args) => match args.what {
             AuthVerb::CanI(args) => can_i::can_i(&args, context).await,
         },

@@ -4,6 +4,7 @@
 
 pub mod confirm;
 pub mod error;
+pub mod log;
 pub mod printer;
 pub mod progress;
 pub mod snippet;

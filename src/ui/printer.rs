@@ -92,6 +92,26 @@ impl Printer {
         self.data(&text)
     }
 
+    /// One of many values, as they come: `text` for people, one line of JSON, or one entry of a YAML list.
+    pub fn emit_one<T: Serialize + ?Sized>(
+        &self,
+        value: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> CommandResult<()> {
+        let line = match self.format {
+            OutputFormat::Table => text(value),
+            OutputFormat::Json => {
+                let json = serde_json::to_string(value).map_err(not_written)?;
+                format!("{json}\n")
+            }
+            OutputFormat::Yaml => {
+                let json = serde_json::to_string(value).map_err(not_written)?;
+                format!("- {json}\n")
+            }
+        };
+        self.data(&line)
+    }
+
     /// What was done, one line; not shown with `--quiet`.
     pub fn info(&self, message: impl AsRef<str>) {
         if !self.quiet {

@@ -27,6 +27,11 @@ fn every_key_of_the_project_file_is_documented() {
         "registry",
         "channel-access",
         "release",
+        "alarm",
+        "alarm.server",
+        "alarm.mail",
+        "alarm.commands",
+        "alarm.webhooks",
         "beamline.x",
         "mirror",
     ];

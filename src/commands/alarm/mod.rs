@@ -1,7 +1,14 @@
 //! `ioc alarm`: one file per verb.
 
 mod config;
+mod ls;
+pub(crate) mod operate;
+pub(crate) mod reach;
+mod serve;
+mod severity;
 mod simulate;
+mod status;
+mod watch;
 
 use crate::cli::alarm::{AlarmVerb, ConfigVerb};
 use crate::commands::{Context, Outcome};
@@ -23,5 +30,22 @@ pub(crate) async fn alarm(verb: AlarmVerb, context: &Context) -> CommandResult<O
             ConfigVerb::Generate(args) => config::generate::generate(&args, context).await,
             ConfigVerb::Convert(args) => config::convert::convert(&args, context),
         },
+        AlarmVerb::Serve(args) => Box::pin(serve::serve(&args, context)).await,
+        AlarmVerb::Ls(args) => ls::ls(&args, context).await,
+        AlarmVerb::Watch(args) => Box::pin(watch::watch(&args, context)).await,
+        AlarmVerb::Status(args) => status::status(&args, context).await,
+        AlarmVerb::Ack(args) => operate::on_items(operate::Verb::Acknowledge, &args, context).await,
+        AlarmVerb::Unack(args) => {
+            operate::on_items(operate::Verb::Unacknowledge, &args, context).await
+        }
+        AlarmVerb::Enable(args) => operate::on_items(operate::Verb::Enable, &args, context).await,
+        AlarmVerb::Disable(args) => operate::disable(&args, context).await,
+        AlarmVerb::Shelve(args) => operate::shelve(&args, context).await,
+        AlarmVerb::Unshelve(args) => {
+            operate::on_items(operate::Verb::Unshelve, &args, context).await
+        }
+        AlarmVerb::Maintenance(args) => operate::maintenance(&args, context).await,
+        AlarmVerb::Notify(args) => operate::notify(&args, context).await,
+        AlarmVerb::Reload(args) => operate::reload(&args, context).await,
     }
 }
