@@ -42,8 +42,20 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // The same comes as an error below, where it is counted and told once.
+        // Most of it comes as an error below too, where it is counted and told once.
         tracing::debug!(?level, "{facility}: {message}");
+        // Of this one there is only a line in the log: a listener with TLS that is greeted without.
+        if facility == "FAIL"
+            && message.contains("closed by peer")
+            && message.contains("APIVERSION_QUERY")
+        {
+            let text = format!(
+                "`{}`: the broker closes the connection at the first request, as one with TLS does",
+                self.servers
+            );
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some((RDKafkaErrorCode::SSL, text));
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -57,6 +69,11 @@ impl ClientContext for Context {
         ) {
             return;
         }
+        // What the other side says about TLS comes as a broken connection: a listener without it, a certificate that it
+        // does not like.
+        let tls =
+            reason.contains("SSL connection closed by peer") || reason.contains(":SSL routines:");
+        let code = if tls { RDKafkaErrorCode::SSL } else { code };
         let text = failure::reason(&self.servers, code, reason);
         if code == RDKafkaErrorCode::AllBrokersDown {
             let before = self.trouble().map_or(text, |(_, trouble)| trouble);
@@ -126,12 +143,19 @@ fn common(servers: &str, properties: &Properties) -> ClientConfig {
         config.set(name, value);
     }
     config.set("bootstrap.servers", servers);
-    config.set_log_level(RDKafkaLogLevel::Warning);
+    config.set_log_level(RDKafkaLogLevel::Info);
     config
 }
 
-/// For questions.
+/// For questions: the end of a topic is where the next record goes, whether those before it are committed or not.
 pub(super) fn asking(servers: &str, properties: &Properties) -> ClientConfig {
+    let mut config = common(servers, properties);
+    config.set("isolation.level", "read_uncommitted");
+    config
+}
+
+/// For making topics and changing their settings.
+pub(super) fn changing(servers: &str, properties: &Properties) -> ClientConfig {
     common(servers, properties)
 }
 
@@ -168,6 +192,8 @@ pub(super) fn writing(servers: &str, properties: &Properties) -> ClientConfig {
         .set("queue.buffering.max.kbytes", "1048576")
         .set("message.max.bytes", "1048588")
         .set("topic.metadata.propagation.max.ms", "30000")
+        // A topic that could not be written to is refused until the library has looked again.
+        .set("topic.metadata.refresh.interval.ms", "10000")
         .set("statistics.interval.ms", "2000");
     config
 }
@@ -203,7 +229,7 @@ pub(super) fn connect(
             return Ok(client);
         }
         // What the library has to tell it tells when it is asked.
-        while client.poll(Duration::ZERO).is_some() {}
+        while client.poll(Duration::from_millis(20)).is_some() {}
         let trouble = context.trouble();
         let over = Instant::now() >= deadline;
         match trouble {
@@ -221,4 +247,18 @@ pub(super) fn connect(
             _ => {}
         }
     }
+}
+
+/// Takes what a client tells by itself, as long as somebody else has it.
+pub(super) fn listen(client: &Arc<BaseConsumer<Context>>) -> std::io::Result<()> {
+    let client = Arc::downgrade(client);
+    let run = move || {
+        while let Some(client) = client.upgrade() {
+            let _ = client.poll(Duration::from_millis(500));
+        }
+    };
+    std::thread::Builder::new()
+        .name("bus-listen".to_owned())
+        .spawn(run)
+        .map(drop)
 }

@@ -71,7 +71,7 @@ pub(super) fn connection(servers: &str, code: Code, cause: String) -> Error {
     let lower = cause.to_lowercase();
     let first = servers.split(',').next().unwrap_or(servers);
     let hint = if lower.contains("connecting to a ssl listener")
-        || lower.contains("security.protocol")
+        || lower.contains("as one with tls does")
     {
         "set `security.protocol=SSL` or `SASL_SSL` in the properties file: the broker wants TLS there".to_owned()
     } else if lower.contains("certificate required") || lower.contains("bad certificate") {
@@ -83,8 +83,8 @@ pub(super) fn connection(servers: &str, code: Code, cause: String) -> Error {
         "give the authority's certificate in the properties file: `ssl.truststore.type=PEM` and \
          `ssl.truststore.location`; the broker's certificate must name the host that you connect to"
             .to_owned()
-    } else if code == Code::SSL
-        && (lower.contains("wrong version number") || lower.contains("plaintext"))
+    } else if lower.contains("wrong version number")
+        || lower.contains("ssl connection closed by peer")
     {
         "set `security.protocol=PLAINTEXT` or `SASL_PLAINTEXT` in the properties file: the broker has no TLS there"
             .to_owned()
@@ -119,7 +119,7 @@ pub(super) fn creation(servers: &str, error: &KafkaError) -> Error {
             ),
             Some(format!("look at `{name}` in the properties file")),
         ),
-        KafkaError::ClientCreation(description) => (description.clone(), None),
+        KafkaError::ClientCreation(description) => store(description),
         other => (other.to_string(), None),
     };
     // The library puts what it was given in quotation marks; it never does so for passwords.
@@ -127,6 +127,40 @@ pub(super) fn creation(servers: &str, error: &KafkaError) -> Error {
         doing: format!("connecting to Kafka `{servers}`"),
         cause,
         hint,
+    }
+}
+
+/// What the library says about stores, with the names that a `client.properties` file has.
+fn store(description: &str) -> (String, Option<String>) {
+    let known = [
+        (
+            "ssl.key.",
+            "the private key cannot be used",
+            "check `ssl.key.password`, and the key in the PEM key store",
+        ),
+        (
+            "ssl.keystore.",
+            "the key store cannot be opened",
+            "check `ssl.keystore.password` and `ssl.keystore.location`",
+        ),
+        (
+            "ssl.certificate.",
+            "the client certificate cannot be used",
+            "check the certificates in the PEM key store",
+        ),
+        (
+            "ssl.ca.",
+            "the trust store cannot be used",
+            "check the certificates in the trust store",
+        ),
+    ];
+    let detail = description
+        .split_once(" failed: ")
+        .map_or(description, |(_, detail)| detail)
+        .trim_end_matches([' ', ':']);
+    match known.iter().find(|(name, ..)| description.contains(name)) {
+        Some((_, cause, hint)) => (format!("{cause}: {detail}"), Some((*hint).to_owned())),
+        None => (description.to_owned(), None),
     }
 }
 
@@ -159,7 +193,10 @@ pub(super) fn from_code(doing: &str, topic: &Arc<str>, servers: &str, code: Code
             );
             failed(doing, topic, servers, "the broker forbids it", Some(hint))
         }
-        Code::InvalidTopic => failed(doing, topic, servers, "this is no name for a topic", None),
+        Code::InvalidTopic => {
+            let cause = "this is no name for a topic: letters, digits, `.`, `_` and `-` make one, at most 249 of them";
+            failed(doing, topic, servers, cause, None)
+        }
         Code::MessageSizeTooLarge => {
             let hint = format!(
                 "kafka-configs.sh --bootstrap-server {servers} --alter --topic {topic} --add-config max.message.bytes=1048588"

@@ -59,7 +59,7 @@ struct Inner {
     options: Options,
     counters: Arc<Counters>,
     /// For questions about topics.
-    asking: BaseConsumer<Context>,
+    asking: Arc<BaseConsumer<Context>>,
     /// One for all writers, made for the first of them.
     writing: OnceLock<writer::Pump>,
 }
@@ -97,7 +97,12 @@ impl Kafka {
         let asking: BaseConsumer<Context> =
             client::create(&client::asking(&servers, properties), context.clone())?;
         let timeout = options.connection_timeout;
-        let connected = blocking(move || client::connect(asking, &context, timeout)).await?;
+        let asking = Arc::new(blocking(move || client::connect(asking, &context, timeout)).await?);
+        client::listen(&asking).map_err(|error| Error::Failed {
+            doing: format!("connecting to Kafka `{servers}`"),
+            cause: error.to_string(),
+            hint: None,
+        })?;
         counters.works();
         counters.update(|statistics| statistics.reconnects = 0);
         let inner = Inner {
@@ -105,7 +110,7 @@ impl Kafka {
             properties: properties.clone(),
             options,
             counters,
-            asking: connected,
+            asking,
             writing: OnceLock::new(),
         };
         Ok(Kafka {
@@ -175,7 +180,7 @@ impl Bus for Kafka {
     fn prepare(&self, topics: &[TopicPlan]) -> BoxFuture<'_, Result<(), Error>> {
         let topics = topics.to_vec();
         async move {
-            let config = client::asking(&self.inner.servers, &self.inner.properties);
+            let config = client::changing(&self.inner.servers, &self.inner.properties);
             let context = Context::new(&self.inner.servers, Arc::clone(&self.inner.counters));
             topics::prepare(&self.inner, client::create(&config, context)?, &topics).await
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, ConfigEntry, ConfigSource, NewTopic, ResourceSpecifier,
-    TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, ConfigEntry, ConfigResource, ConfigSource, NewTopic,
+    ResourceSpecifier, TopicReplication,
 };
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -51,6 +51,14 @@ pub(super) fn check<C: ClientContext>(
     servers: &str,
     timeout: Duration,
 ) -> Result<(), Error> {
+    if !is_name(topic) {
+        return Err(failure::from_code(
+            "looking for",
+            topic,
+            servers,
+            Code::InvalidTopic,
+        ));
+    }
     let deadline = Instant::now() + timeout;
     loop {
         let left = deadline
@@ -66,6 +74,13 @@ pub(super) fn check<C: ClientContext>(
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// What brokers take for a name (Kafka, `org.apache.kafka.common.internals.Topic`).
+fn is_name(topic: &str) -> bool {
+    let legal =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-');
+    (1..=249).contains(&topic.len()) && topic != "." && topic != ".." && topic.chars().all(legal)
 }
 
 /// How many partitions a topic has.
@@ -186,13 +201,7 @@ async fn set(
     topic: &TopicPlan,
 ) -> Result<(), Error> {
     let servers = &inner.servers;
-    let described = admin
-        .describe_configs([&ResourceSpecifier::Topic(&topic.name)], options)
-        .await;
-    let described = described
-        .ok()
-        .and_then(|mut answers| answers.pop())
-        .and_then(Result::ok);
+    let described = describe(admin, options, topic).await;
     // The library gives no settings at all where they may not be seen.
     let Some(described) = described.filter(|resource| !resource.entries.is_empty()) else {
         tracing::warn!(
@@ -244,12 +253,22 @@ async fn set(
         .collect::<Vec<_>>()
         .join(",");
     let code = match answer {
+        // The library does not tell a refusal of one topic: what the topic has now tells it.
         Ok(Some(Ok(_)) | None) => {
-            tracing::info!(
-                "the topic `{}` on Kafka `{servers}` now has {list}",
-                topic.name
-            );
-            return Ok(());
+            let now = describe(admin, options, topic).await;
+            let accepted = |(name, value): &(&str, &str)| {
+                now.as_ref()
+                    .and_then(|now| now.get(name))
+                    .is_some_and(|entry| agrees(entry, value))
+            };
+            if wrong.iter().all(accepted) {
+                tracing::info!(
+                    "the topic `{}` on Kafka `{servers}` now has {list}",
+                    topic.name
+                );
+                return Ok(());
+            }
+            Code::TopicAuthorizationFailed
         }
         Ok(Some(Err((_, code)))) => code,
         Err(error) => error.rdkafka_error_code().unwrap_or(Code::Unknown),
@@ -276,6 +295,17 @@ async fn set(
     }
     tracing::warn!("{error} (hint: {})", error.hint().unwrap_or_default());
     Ok(())
+}
+
+async fn describe(
+    admin: &AdminClient<Context>,
+    options: &AdminOptions,
+    topic: &TopicPlan,
+) -> Option<ConfigResource> {
+    let answers = admin
+        .describe_configs([&ResourceSpecifier::Topic(&topic.name)], options)
+        .await;
+    answers.ok()?.pop()?.ok()
 }
 
 /// Whether a setting has this value, however its number is written.

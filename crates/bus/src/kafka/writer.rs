@@ -168,6 +168,13 @@ impl Shared {
         self.settle(state, sequence, Some(error));
     }
 
+    /// The library does not get an entry after all.
+    fn not_handed(&self, record: &Outgoing) {
+        let mut state = self.lock();
+        state.with_producer = state.with_producer.saturating_sub(1);
+        state.bytes_with_producer = state.bytes_with_producer.saturating_sub(record.size());
+    }
+
     /// The library gave an entry back.
     fn delivered(&self, sequence: u64, error: Option<(Code, &str)>, works: impl FnOnce()) {
         let mut state = self.lock();
@@ -287,6 +294,7 @@ impl Pump {
             missing_since: HashMap::new(),
             pause: SHORTEST_PAUSE,
             last_trouble: None,
+            made_for_these: false,
         };
         let producer = work
             .producer()
@@ -326,6 +334,8 @@ struct Work {
     missing_since: HashMap<Arc<str>, Instant>,
     pause: Duration,
     last_trouble: Option<Instant>,
+    /// Whether the producer was made because the one before it could not take the oldest records.
+    made_for_these: bool,
 }
 
 /// What is to be done next.
@@ -346,7 +356,12 @@ impl Work {
             match next(&shared, &producer) {
                 Next::HandOver(entries) => self.hand_over(&producer, entries),
                 Next::Renew(trouble) => {
+                    let fatal = producer.client().fatal_error();
                     drop(producer);
+                    if let Some((code, _)) = fatal.filter(|(code, _)| failure::is_forbidden(*code))
+                    {
+                        refuse_handed(&shared, code);
+                    }
                     match self.renew(trouble) {
                         Some(renewed) => producer = renewed,
                         None => return,
@@ -361,6 +376,18 @@ impl Work {
     fn hand_over(&mut self, producer: &Producer, entries: Vec<(u64, Arc<Outgoing>, i64)>) {
         let shared = Arc::clone(&self.deliveries.shared);
         let mut entries = entries.into_iter();
+        if let Some((code, text)) = producer.client().fatal_error() {
+            // It failed before it had anything of these. They are refused if it was made for them, else they get another.
+            if !(failure::is_forbidden(code) && self.made_for_these)
+                && let Some((sequence, record, _)) = entries.next()
+            {
+                take_back(&shared, sequence, &record, entries);
+            } else {
+                entries.for_each(|(_, record, _)| shared.not_handed(&record));
+            }
+            shared.lock().trouble.get_or_insert(Trouble::Producer(text));
+            return;
+        }
         let mut refused: HashMap<Arc<str>, Error> = HashMap::new();
         while let Some((sequence, record, time)) = entries.next() {
             if !self.known.contains(&record.topic) && !refused.contains_key(&record.topic) {
@@ -372,10 +399,8 @@ impl Work {
                 }
             }
             if let Some(error) = refused.get(&record.topic) {
-                let mut state = shared.lock();
-                state.with_producer -= 1;
-                state.bytes_with_producer -= record.size();
-                shared.refuse(&mut state, sequence, error.clone());
+                shared.not_handed(&record);
+                shared.refuse(&mut shared.lock(), sequence, error.clone());
                 continue;
             }
             let mut message = BaseRecord::with_opaque_to(
@@ -504,10 +529,11 @@ fn next(shared: &Shared, producer: &Producer) -> Next {
     let mut purged = false;
     loop {
         if let Some(trouble) = state.trouble.clone() {
-            if state.with_producer == 0 {
+            // Without a record nobody needs a new one.
+            if state.with_producer == 0 && !state.entries.is_empty() {
                 return Next::Renew(trouble);
             }
-            if !std::mem::replace(&mut purged, true) {
+            if state.with_producer > 0 && !std::mem::replace(&mut purged, true) {
                 // What was not sent yet comes back at once; what was, when its fate is known.
                 drop(state);
                 producer.purge(PurgeConfig::default().queue());
@@ -554,6 +580,35 @@ fn next(shared: &Shared, producer: &Producer) -> Next {
     }
 }
 
+/// The producer may not write at all: it may write to no topic, and brokers before 2.8 want a right of its own for that.
+/// What it had is refused; what came later gets a new one, which may have been allowed meanwhile. Tells how many were refused.
+fn refuse_handed(shared: &Shared, code: Code) -> usize {
+    let mut state = shared.lock();
+    let handed = state.handed;
+    let sequences: Vec<_> = state
+        .entries
+        .range(..handed)
+        .map(|(sequence, _)| *sequence)
+        .collect();
+    for sequence in &sequences {
+        let Some(topic) = state
+            .entries
+            .get(sequence)
+            .map(|entry| Arc::clone(&entry.record.topic))
+        else {
+            continue;
+        };
+        let hint = format!(
+            "kafka-acls.sh --bootstrap-server {} --add --allow-principal User:NAME --operation idempotent-write --cluster",
+            shared.servers
+        );
+        let cause = format!("the broker forbids idempotent writing ({code})");
+        let error = failure::failed("writing to", &topic, &shared.servers, &cause, Some(hint));
+        shared.refuse(&mut state, *sequence, error);
+    }
+    sequences.len()
+}
+
 /// This entry and those after it were not handed over after all.
 fn take_back(
     shared: &Shared,
@@ -583,5 +638,70 @@ impl Writer for KafkaWriter {
 
     fn flush(&self) -> BoxFuture<'_, Result<(), Error>> {
         self.ledger.flush().boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::Bus as _;
+    use crate::kafka::properties::Properties;
+    use crate::kafka::{Kafka, Options};
+
+    /// Whatever the producer is doing at that moment.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_producer_that_is_replaced_again_and_again_leaves_no_gap_and_keeps_the_order() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("T", 1, 1).unwrap();
+        let topic: Arc<str> = "T".into();
+        let bus = Kafka::connect(
+            &cluster.bootstrap_servers(),
+            &Properties::default(),
+            Options::default(),
+        )
+        .await
+        .unwrap();
+        let writer = bus.writer().await.unwrap();
+        let shared = Arc::clone(&bus.inner.writing.get().unwrap().shared);
+        for number in 0..3000 {
+            let value = Some(number.to_string());
+            writer
+                .send(vec![Outgoing {
+                    topic: Arc::clone(&topic),
+                    key: (number % 7).to_string(),
+                    value,
+                }])
+                .unwrap();
+            if number % 500 == 250 {
+                shared.lock().trouble = Some(Trouble::Producer("the test wants it".to_owned()));
+                shared.changed.notify_all();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        tokio::time::timeout(Duration::from_mins(1), writer.flush())
+            .await
+            .unwrap()
+            .unwrap();
+        let mut reader = bus.read(&[(topic, crate::From::Beginning)]).await.unwrap();
+        let mut expected = 0;
+        while !reader.has_caught_up() {
+            for record in reader.next().await.unwrap() {
+                let number: u64 = record.value.unwrap().parse().unwrap();
+                // what was on its way may come twice, nothing is left out
+                assert!(number <= expected, "{number} instead of {expected}");
+                expected = expected.max(number + 1);
+            }
+        }
+        assert_eq!(
+            (
+                expected,
+                bus.statistics().written,
+                bus.statistics().buffered_records
+            ),
+            (3000, 3000, 0)
+        );
+        assert!(bus.statistics().errors >= 2, "no producer was replaced");
     }
 }

@@ -100,6 +100,31 @@ pub(crate) fn values(records: &[Incoming]) -> Vec<&str> {
         .collect()
 }
 
+/// The values must be the numbers of a range; says where they are not.
+#[track_caller]
+pub(crate) fn assert_numbers<T: AsRef<str>>(values: &[T], range: std::ops::Range<u64>) {
+    let found = values
+        .iter()
+        .map(|value| value.as_ref().parse::<u64>().unwrap());
+    let wrong = found
+        .zip(range.clone())
+        .position(|(found, expected)| found != expected);
+    let around = wrong.map(|place| {
+        let begin = place.saturating_sub(3);
+        values[begin..values.len().min(place + 4)]
+            .iter()
+            .map(AsRef::as_ref)
+            .collect::<Vec<_>>()
+            .join(" ")
+    });
+    let wanted = usize::try_from(range.end - range.start).unwrap();
+    assert!(
+        wrong.is_none() && values.len() == wanted,
+        "{} of {wanted}; wrong at {wrong:?}: {around:?}",
+        values.len()
+    );
+}
+
 /// Reads until so many records were given.
 pub(crate) async fn take(reader: &mut dyn Reader, count: usize) -> Vec<Incoming> {
     let mut records = Vec::new();

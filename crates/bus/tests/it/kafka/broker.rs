@@ -20,7 +20,6 @@ pub(crate) struct Broker {
     own: bool,
 }
 
-#[expect(dead_code, reason = "for the tests that follow")]
 impl Broker {
     /// Starts one; fails the test if that does not work under CI, and says what is not checked elsewhere.
     fn start(name: &str, options: &[&str], own: bool) -> Option<Broker> {
