@@ -2,7 +2,7 @@
 # Comparison tables: `ioc` side by side with the named peer, in one run, on this machine. Figures are medians; the
 # ratio is what counts, because machines differ. Run by `make bench`.
 #
-#   IOC=path/to/release/ioc benches/run.sh [render|versions|build|start|ps|size|fleet]...
+#   IOC=path/to/release/ioc benches/run.sh [render|versions|build|start|ps|size|fleet|bus]...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -280,6 +280,30 @@ versions() {
     row "ioc versions (all 100 instances)" "$every ms" "$theirs ms" "$(ratio "$every" "$theirs")" ">= 20 x"
 }
 
+# Both buses with the same program in one run: the embedded one is on the disk of this checkout, Kafka has one broker there.
+bus() {
+    local bench=${BUS_BENCH:-$root/target/release/examples/bench} folder=$root/.cache/bench-bus
+    [ -n "${BUS_BENCH:-}" ] || cargo build --quiet --release --locked --package bus --example bench
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    "$bench" embedded "$folder/bus" >"$work/bus.embedded"
+    rm -rf "$folder"
+    "$bed/kafka.sh" --name bench --die-with $$ up >"$work/kafka.env"
+    "$bench" kafka "$(sed -n 's/^KAFKA_SERVERS=//p' "$work/kafka.env")" >"$work/bus.kafka"
+    "$bed/kafka.sh" --name bench down
+    figure() { awk -v name="$2" -v digits="$3" '$1 == name {printf "%.*f", digits, $2}' "$work/bus.$1"; }
+    header "The alarm system's bus: embedded, and Apache Kafka with one broker (records of 220 bytes)"
+    both() { row "$1" "$(figure embedded "$2" "$3")$4" "$(figure kafka "$2" "$3")$4" - "$5"; }
+    both 'one by one, each durable before the next, per s' one_by_one_per_second 0 '' 'both shown'
+    both 'a burst of 100,000 until all is durable, per s' burst_per_second 0 '' 'both shown'
+    both 'its processor time' burst_processor_ms 0 ' ms' ''
+    both 'read from the beginning, per s' read_per_second 0 '' ''
+    both '200 per s, send to reader, p50' latency_p50_ms 2 ' ms' '< 3 ms'
+    both '200 per s, send to reader, p99' latency_p99_ms 2 ' ms' '< 10 ms'
+    both 'processor at 200 per s' steady_processor_percent 1 ' %' ''
+    both 'processor when nothing happens' idle_processor_percent 1 ' %' ''
+}
+
 printf 'ioc %s, %s processors, %s\n' "$("$IOC" --version | cut -d' ' -f2)" "$(nproc)" "$(uname -sm)"
-if [ $# -eq 0 ]; then set -- start render versions build size ps; fi
+if [ $# -eq 0 ]; then set -- start render versions build size ps bus; fi
 for part in "$@"; do "$part"; done
