@@ -173,6 +173,7 @@ pub struct Server {
     /// Whether anything but items has changed since [`Server::take_changes`].
     is_mode_changed: bool,
     removed: Vec<AlarmPath>,
+    is_everything_changed: bool,
     complaints: Complaints,
     random: Random,
     started: bool,
@@ -202,6 +203,7 @@ impl Server {
             echoes: HashMap::new(),
             is_mode_changed: false,
             removed: Vec::new(),
+            is_everything_changed: false,
             complaints: Complaints::default(),
             started: false,
             idle_at: None,

@@ -132,7 +132,7 @@ impl Server {
 
     fn actions(&self, id: ItemId) -> Option<&Actions> {
         match &self.tree.item(id)?.content {
-            Content::Leaf(watched) => watched.actions.as_deref(),
+            Content::Leaf(watched) => watched.actions(),
             Content::Group { own, .. } => own.actions.as_deref(),
         }
     }
@@ -145,11 +145,10 @@ impl Server {
         if let Some(due) = actions.next() {
             self.timers.insert((due, Timer::Action(id)));
         }
-        let actions = (!actions.is_idle()).then(|| Box::new(actions));
         if let Some(watched) = self.tree.leaf_mut(id) {
-            watched.actions = actions;
+            watched.set_actions(actions);
         } else if let Some(group) = self.tree.group_mut(id) {
-            group.actions = actions;
+            group.actions = (!actions.is_idle()).then(|| Box::new(actions));
         }
     }
 

@@ -48,7 +48,7 @@ impl Server {
             }
         }
         if let Some(watched) = self.tree.leaf_mut(id) {
-            watched.filter = Some(Box::new(Filter {
+            watched.set_filter(Some(Filter {
                 formula,
                 inputs,
                 enables: true,
@@ -64,7 +64,7 @@ impl Server {
         let filter = self
             .tree
             .leaf_mut(id)
-            .and_then(|watched| watched.filter.take());
+            .and_then(|watched| watched.set_filter(None));
         let Some(filter) = filter else {
             return Vec::new();
         };
@@ -81,10 +81,7 @@ impl Server {
 
     /// The PVs that the filter of a leaf needs.
     pub(super) fn filter_inputs(&self, id: ItemId) -> Vec<PvId> {
-        let filter = self
-            .tree
-            .leaf(id)
-            .and_then(|watched| watched.filter.as_ref());
+        let filter = self.tree.leaf(id).and_then(|watched| watched.filter());
         filter
             .map(|filter| filter.inputs.clone())
             .unwrap_or_default()
@@ -95,11 +92,7 @@ impl Server {
         let Some(watched) = self.tree.leaf_mut(id).filter(|watched| watched.is_wanted) else {
             return;
         };
-        let Some(filter) = watched
-            .filter
-            .as_mut()
-            .filter(|filter| filter.due.is_none())
-        else {
+        let Some(filter) = watched.filter_mut().filter(|filter| filter.due.is_none()) else {
             return;
         };
         let earliest = filter
@@ -125,7 +118,7 @@ impl Server {
         let Some(watched) = self.tree.leaf_mut(id) else {
             return Vec::new();
         };
-        let Some(filter) = &mut watched.filter else {
+        let Some(filter) = watched.filter_mut() else {
             return Vec::new();
         };
         filter.due = None;

@@ -105,10 +105,10 @@ impl Server {
                 write(
                     watched.alarm.pending(),
                     watched.alarm.counted(),
-                    watched.shelving.as_deref(),
-                    watched.actions.as_deref(),
+                    watched.shelving(),
+                    watched.actions(),
                 ),
-                watched.kept,
+                watched.kept(),
             ),
             Content::Group { own, .. } => {
                 (write(None, &[], None, own.actions.as_deref()), own.kept)
@@ -120,7 +120,7 @@ impl Server {
         }
         let key = memory_key(&item.path);
         if let Some(watched) = self.tree.leaf_mut(id) {
-            watched.kept = kept;
+            watched.set_kept(kept);
         } else if let Some(group) = self.tree.group_mut(id) {
             group.kept = kept;
         }
@@ -134,8 +134,8 @@ impl Server {
     /// The memory of an item has to be written again.
     pub(super) fn lose_kept(&mut self, id: ItemId) {
         // 0 would be a tombstone that is there already
-        if let Some(watched) = self.tree.leaf_mut(id).filter(|leaf| leaf.kept != 0) {
-            watched.kept = 1;
+        if let Some(watched) = self.tree.leaf_mut(id).filter(|leaf| leaf.kept() != 0) {
+            watched.set_kept(1);
         } else if let Some(group) = self.tree.group_mut(id).filter(|group| group.kept != 0) {
             group.kept = 1;
         }

@@ -9,7 +9,7 @@ use crate::path::AlarmPath;
 use crate::server::request::Who;
 use crate::server::watched::{Kept, Watched};
 use crate::server::{ComplaintKind, Effect, Record, Server, Timer, Topic};
-use crate::time::{Moment, Time};
+use crate::time::Time;
 use crate::tree::{Content, Item, ItemId};
 use crate::wire::command::Command;
 use crate::wire::config::{ConfigMessage, Signed};
@@ -27,6 +27,9 @@ pub(super) struct Echo {
 
 /// How long a record may take to come back from the bus before others count again.
 const ECHO: Duration = Duration::from_mins(1);
+
+/// So many removed items are listed between two questions for changes.
+const MOST_REMOVED: usize = 100_000;
 
 impl Server {
     /// Who signs what the server does by itself.
@@ -177,19 +180,7 @@ impl Server {
         now: Time,
     ) -> Result<Vec<Effect>, String> {
         let pv = self.pvs.take_leaf(path);
-        let watched = Watched {
-            alarm: Leaf::new(config.behaviour(), now),
-            config: Kept::new(config),
-            pv,
-            is_wanted: true,
-            is_told: false,
-            filter: None,
-            shelving: None,
-            actions: None,
-            kept: 0,
-            connect_by: None,
-            enable_at: None,
-        };
+        let watched = Watched::new(config, pv, now);
         let known: Vec<ItemId> = self.groups_above(path);
         let (id, _none) = self.tree.put_leaf(path, watched).map_err(|error| {
             self.pvs.forget(pv);
@@ -267,19 +258,15 @@ impl Server {
             return Vec::new();
         };
         let wanted = watched.config.enabled;
-        let before = watched.enable_at.take().map(Time::from);
+        let before = watched.enable_at();
         // whole seconds from now on, as Phoebus counts them: up to a second before the date
-        let shelved_until = watched
-            .shelving
-            .as_ref()
-            .and_then(|shelving| shelving.until);
+        let shelved_until = watched.shelving().and_then(|shelving| shelving.until);
         let until = shelved_until.or_else(|| {
             let until = wanted.until(&zone).filter(|until| *until > now)?;
             Some(now.after(Duration::from_secs(until.since(now).as_secs())))
         });
-        let until = until.map(Moment::from);
-        watched.enable_at = until;
-        let until = until.map(Time::from);
+        watched.set_enable_at(until);
+        let until = watched.enable_at();
         let enabled = match shelved_until {
             Some(until) => until <= now,
             None => wanted.at(now, &zone),
@@ -341,7 +328,7 @@ impl Server {
                     .map(|at| (at, Timer::Delay(*id))),
                 self.tree
                     .leaf(*id)
-                    .and_then(|leaf| leaf.enable_at.map(Time::from))
+                    .and_then(Watched::enable_at)
                     .map(|at| (at, Timer::Enable(*id))),
             ];
             for timer in timers.into_iter().flatten() {
@@ -358,9 +345,15 @@ impl Server {
             }
         }
         for (path, content) in removed {
-            self.removed.push(path.clone());
+            if self.removed.len() < MOST_REMOVED {
+                self.removed.push(path.clone());
+            } else {
+                // nobody asks for changes, or will have to look at everything
+                self.removed.clear();
+                self.is_everything_changed = true;
+            }
             let kept = match &content {
-                Content::Leaf(watched) => watched.kept,
+                Content::Leaf(watched) => watched.kept(),
                 Content::Group { own, .. } => own.kept,
             };
             if kept != 0 && self.started {

@@ -314,10 +314,7 @@ impl Server {
             severity: watched.alarm.severity(),
             message: watched.alarm.alarm().message.clone(),
             enabled: watched.config.enabled,
-            shelved_until: watched
-                .shelving
-                .as_ref()
-                .and_then(|shelving| shelving.until),
+            shelved_until: watched.shelving().and_then(|shelving| shelving.until),
         })
     }
 
@@ -347,13 +344,13 @@ impl Server {
         if watched.config.enabled == enabled {
             // already so; a new reason counts
             if shelving.as_ref().is_some_and(|new| new.reason.is_some()) {
-                watched.shelving = shelving.map(Box::new);
+                watched.set_shelving(shelving);
                 self.refresh(id);
                 return self.keep(id).into_iter().collect();
             }
             return Vec::new();
         }
-        watched.shelving = shelving.map(Box::new);
+        watched.set_shelving(shelving);
         self.reconfigure(id, |config| config.enabled = enabled, who, now)
     }
 
@@ -364,12 +361,17 @@ impl Server {
             return;
         };
         let enabled = watched.config.enabled;
-        watched.shelving.take_if(|shelving| match shelving.until {
-            None => enabled != Enabled::No,
-            Some(until) => {
-                local_date(until, zone).is_none_or(|date| enabled != Enabled::Until(date))
-            }
-        });
+        let fits = watched
+            .shelving()
+            .is_none_or(|shelving| match shelving.until {
+                None => enabled == Enabled::No,
+                Some(until) => {
+                    local_date(until, zone).is_some_and(|date| enabled == Enabled::Until(date))
+                }
+            });
+        if !fits {
+            watched.set_shelving(None);
+        }
     }
 }
 

@@ -77,11 +77,11 @@ impl Server {
             None if is_in_alarm => Leaf::restored(behaviour, &stored, now),
             None => Leaf::new(behaviour, now),
         };
-        watched.kept = kept;
-        watched.shelving = own
+        watched.set_kept(kept);
+        let shelving = own
             .shelving
-            .filter(|shelving| shelving.until.is_none_or(|until| until > now))
-            .map(Box::new);
+            .filter(|shelving| shelving.until.is_none_or(|until| until > now));
+        watched.set_shelving(shelving);
         if let Some(due) = watched.alarm.deadline() {
             self.timers.insert((due, Timer::Delay(id)));
         }

@@ -168,6 +168,8 @@ pub struct Changes {
     pub removed: Vec<AlarmPath>,
     /// Maintenance mode or notifications.
     pub mode: bool,
+    /// So much was removed that the lists are not whole: look at everything.
+    pub everything: bool,
 }
 
 impl Server {
@@ -251,6 +253,7 @@ impl Server {
                 .filter_map(|id| Some(self.tree.item(id)?.path.clone()))
                 .collect(),
             removed: std::mem::take(&mut self.removed),
+            everything: std::mem::take(&mut self.is_everything_changed),
             mode: std::mem::take(&mut self.is_mode_changed),
         }
     }
@@ -276,8 +279,8 @@ impl Server {
                     },
                     is_disabled: watched.alarm.is_disabled(),
                     is_filtered: watched.is_wanted && watched.alarm.is_disabled(),
-                    enabled_at: watched.enable_at.map(Time::from),
-                    shelving: watched.shelving.as_deref(),
+                    enabled_at: watched.enable_at(),
+                    shelving: watched.shelving(),
                     pending: watched.alarm.pending(),
                     watched,
                 }))
@@ -309,12 +312,11 @@ impl Server {
         };
         let connection = self.connection(watched);
         let is_shelved = watched
-            .shelving
-            .as_ref()
+            .shelving()
             .is_some_and(|shelving| shelving.until.is_some());
         let marks = Marks::default()
             .with(Mark::Disabled, watched.alarm.is_disabled())
-            .with(Mark::Shelved, is_shelved || watched.enable_at.is_some())
+            .with(Mark::Shelved, is_shelved || watched.enable_at().is_some())
             .with(
                 Mark::Disconnected,
                 matches!(

@@ -39,7 +39,7 @@ impl Server {
     /// The date of a PV has come: it is enabled, and its configuration says so from now on.
     pub(super) fn date_has_come(&mut self, id: ItemId, now: Time) -> Vec<Effect> {
         if let Some(watched) = self.tree.leaf_mut(id) {
-            watched.enable_at = None;
+            watched.set_enable_at(None);
         }
         let who = self.server_itself();
         self.reconfigure(id, |config| config.enabled = Enabled::Yes, &who, now)
@@ -74,7 +74,7 @@ impl Server {
         let is_switched = was_disabled != watched.alarm.is_disabled();
         // what is pending may have changed without another deadline
         let is_kept = after.is_some()
-            || watched.kept != 0
+            || watched.kept() != 0
             || counted != 0
             || !watched.alarm.counted().is_empty();
         let description = told
@@ -157,7 +157,7 @@ impl Server {
         let has_filter = self
             .tree
             .leaf(id)
-            .is_some_and(|watched| watched.filter.is_some());
+            .is_some_and(|watched| watched.filter().is_some());
         if has_filter && is_empty {
             // without inputs nothing will ever change: it counts as it is
             self.filter_later(id, now);
