@@ -129,14 +129,17 @@ impl Broker {
         String::from_utf8(self.run(&[&connection, arguments].concat()).stdout).unwrap()
     }
 
-    /// A topic as Kafka's own client reads it: offset, key and value of each record.
-    pub(crate) fn read_with_java(&self, topic: &str) -> Vec<(u64, String, String)> {
+    /// A topic as Kafka's own client reads it: offset, key and value of so many records.
+    pub(crate) fn read_with_java(&self, topic: &str, count: u64) -> Vec<(u64, String, String)> {
+        let count = count.to_string();
         let arguments = [
             "--topic",
             topic,
             "--from-beginning",
             "--timeout-ms",
-            "4000",
+            "60000",
+            "--max-messages",
+            &count,
             "--property",
             "print.offset=true",
             "--property",

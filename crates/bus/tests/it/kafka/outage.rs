@@ -96,7 +96,7 @@ async fn nothing_is_lost_or_doubled(broker: Arc<Broker>, kills: u64) {
     assert_numbers(&values, 0..number);
     assert!(offsets(&along) == offsets(&all(&bus, &topic).await));
     let java: Vec<_> = broker
-        .read_with_java(&topic)
+        .read_with_java(&topic, bus.end(&topic).await.unwrap())
         .into_iter()
         .map(|(_, _, value)| value)
         .collect();

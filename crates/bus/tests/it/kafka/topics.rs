@@ -185,7 +185,7 @@ async fn a_java_client_reads_what_was_written() {
         )
         .unwrap();
     writer.flush().await.unwrap();
-    let read = broker.read_with_java(&topic);
+    let read = broker.read_with_java(&topic, 4);
     let read: Vec<_> = read
         .iter()
         .map(|(offset, key, value)| (*offset, key.as_str(), value.as_str()))
