@@ -14,9 +14,14 @@ use crate::search::{Datagram, SearchId};
 
 /// Channels that a server is asked for before it has answered for earlier ones: enough to keep it busy, and a bound for
 /// what waits to be written.
-const CREATING: usize = 1024;
+const CREATING: usize = 8192;
 /// Bytes that may wait to be written before further channels are asked for.
-const BACKLOG: usize = 256 * 1024;
+const BACKLOG: usize = 512 * 1024;
+/// Channels that are there at once, from which on their first values are asked for together.
+const TOGETHER: usize = 8;
+/// First values that are kept back at most, and for how long, while further channels are being made.
+const GATHERED: usize = 16_384;
+const GATHERING: Duration = Duration::from_millis(250);
 /// How long a circuit without channels stays.
 const IDLE: Duration = Duration::from_secs(10);
 /// A circuit that ends sooner than that counts as a failure of the server.
@@ -46,6 +51,8 @@ pub(super) struct Server {
     pub(super) requests: HashMap<circuit::RequestId, RequestId>,
     /// Since when nobody needs it.
     idle: Option<Instant>,
+    /// Since when first values are kept back so that they come together, and of how many channels.
+    gathering: Option<(Instant, usize)>,
 }
 
 /// A server that is searched over TCP.
@@ -180,6 +187,8 @@ impl Channels {
             return Err(circuit::Error::NotConnected);
         };
         let result = state.handle_bytes(bytes, now);
+        let output = state.output_length();
+        let connected = self.statistics.connected;
         // what came before a violation still counts
         while let Some(event) = self
             .servers
@@ -192,7 +201,9 @@ impl Channels {
         if let Err(error) = &result {
             self.failed(circuit, error.clone(), now);
         } else {
+            let new = self.statistics.connected.saturating_sub(connected);
             self.advance(circuit);
+            self.gather(circuit, new, output, now);
             self.after(circuit);
         }
         result
@@ -205,12 +216,38 @@ impl Channels {
             .is_some_and(|server| server.ready)
     }
 
+    /// Lets the first values of many new channels come together.
+    fn gather(&mut self, circuit: CircuitId, new: usize, since: usize, now: Instant) {
+        let Some(server) = self.servers.get_mut(&circuit) else {
+            return;
+        };
+        let Some(state) = &mut server.circuit else {
+            return;
+        };
+        let (began, count) = server.gathering.unwrap_or((now, 0));
+        let count = count + new;
+        let more = server.creating > 0 || !server.waiting.is_empty();
+        let result = if server.gathering.is_none() && new < TOGETHER {
+            return;
+        } else if more && count < GATHERED && now.saturating_duration_since(began) < GATHERING {
+            server.gathering = Some((began, count));
+            state.gather(since)
+        } else {
+            server.gathering = None;
+            state.gather(since).and_then(|()| state.gathered())
+        };
+        if let Err(error) = result {
+            tracing::debug!("flow control: {error}");
+        }
+    }
+
     /// When [`Channels::handle_circuit_timeout`] should be called.
     pub fn poll_circuit_timeout(&self, circuit: CircuitId) -> Option<Instant> {
         let server = self.servers.get(&circuit)?;
         let idle = server.idle.and_then(|since| since.checked_add(IDLE));
         let silent = server.circuit.as_ref().and_then(Circuit::poll_timeout);
-        idle.into_iter().chain(silent).min()
+        let gathering = server.gathering.map(|(began, _)| began + GATHERING);
+        idle.into_iter().chain(silent).chain(gathering).min()
     }
 
     /// Looks after a silent or unused circuit. On an error it has ended; the caller closes the connection.
@@ -235,6 +272,10 @@ impl Channels {
             Some(state) => state.handle_timeout(now),
             None => Ok(()),
         };
+        let gathering = server.gathering.map(|(began, _)| began + GATHERING);
+        if gathering.is_some_and(|end| end <= now) {
+            self.gather(circuit, 0, usize::MAX, now);
+        }
         match &result {
             Err(error) => self.failed(circuit, error.clone(), now),
             Ok(()) => self.after(circuit),
@@ -266,7 +307,7 @@ impl Channels {
                 if address.port() == 0 || penalty.is_some_and(|penalty| now < penalty.until) {
                     return;
                 }
-                self.search.remove(SearchId(channel.0));
+                self.search.answered(SearchId(channel.0), now);
                 let circuit = self.open(address, now);
                 if let Some(state) = self.table.get_mut(channel) {
                     state.state = State::Joining(circuit);
@@ -308,6 +349,7 @@ impl Channels {
                 members: 0,
                 requests: HashMap::new(),
                 idle: None,
+                gathering: None,
             },
         );
         self.effects.push_back(Effect::Connect {

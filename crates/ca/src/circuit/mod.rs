@@ -160,6 +160,7 @@ pub struct Circuit {
     next_request: u32,
     maximum_payload: u32,
     paused: bool,
+    gathering: bool,
     connection_timeout: Duration,
     last_arrival: Instant,
     echo_sent: Option<Instant>,
@@ -183,6 +184,7 @@ impl Circuit {
             next_request: 1,
             maximum_payload: settings.maximum_payload,
             paused: false,
+            gathering: false,
             connection_timeout: settings.connection_timeout,
             last_arrival: now,
             echo_sent: None,
@@ -383,12 +385,42 @@ impl Circuit {
         Ok(request.encode(&mut self.output)?)
     }
 
+    /// Asks the server to keep values back from the place on where the output had this length, until
+    /// [`Circuit::gathered`]. The first values of many new subscriptions then come together. Without it a server of EPICS
+    /// base wakes a thread for each of them, which looks through all subscriptions and is in the way of the next one.
+    pub fn gather(&mut self, since: usize) -> Result<(), Error> {
+        if self.gathering {
+            return Ok(());
+        }
+        self.gathering = true;
+        if !self.paused {
+            let mut off = Vec::new();
+            Request::EventsOff.encode(&mut off)?;
+            let since = since.min(self.output.len());
+            self.output.splice(since..since, off);
+        }
+        Ok(())
+    }
+
+    /// Ends [`Circuit::gather`].
+    pub fn gathered(&mut self) -> Result<(), Error> {
+        let flows = self.gathering && !self.paused;
+        self.gathering = false;
+        if flows {
+            Request::EventsOn.encode(&mut self.output)?;
+        }
+        Ok(())
+    }
+
     /// Flow control: asks the server to keep values back, the latest of each subscription, or to send them again.
     pub fn pause(&mut self, paused: bool) -> Result<(), Error> {
         if paused == self.paused {
             return Ok(());
         }
         self.paused = paused;
+        if self.gathering {
+            return Ok(());
+        }
         let request = if paused {
             Request::EventsOff
         } else {

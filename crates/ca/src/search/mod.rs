@@ -4,25 +4,25 @@
 //! [`Search::poll_transmit`] gives to every address, sleeps until [`Search::poll_timeout`], and hands in what arrives.
 //!
 //! Many names share a datagram; a name that nobody answers for is asked for again after a pause that doubles up to a
-//! bound, as `libca` does. Datagrams are spread over time, so that a search for a hundred thousand names does not overrun
-//! the servers' receive buffers. When a server appears, [`Search::hurry`] shortens all pauses.
+//! bound, as `libca` does. Only so many datagrams are on their way at once that no server's receive buffer overruns: as
+//! answers come, further ones are sent, and more at once; names that nobody has leave slowly. When a server appears,
+//! [`Search::hurry`] shortens all pauses.
 
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use crate::name::PvName;
+use window::Window;
+
 use crate::proto::{self, HEADER_LENGTH, MAXIMUM_DATAGRAM, Request, Response, decode_frame};
 
 /// First pause before a name is asked for again.
 const FIRST_INTERVAL: Duration = Duration::from_millis(30);
-/// Datagrams that may leave together.
-const BURST: u64 = 8;
-/// Microseconds in which the right to send one more datagram is earned.
-const SPACING: u64 = 400;
 /// The lane that a name is in after it was hurried: a pause of 240 ms, then longer ones again.
 const HURRIED: u8 = 4;
 /// Shortest time between two hurries, however many servers appear.
@@ -63,8 +63,9 @@ impl Datagram {
 
 /// Searches under way.
 ///
-/// Names wait in lanes: lane 0 is due at once, each further one after twice the pause of the one before. Within a lane
-/// the order of arrival is the order of being due, so no sorting is needed however many names there are.
+/// Names wait in lanes: those of lane 0 leave as soon as the window lets them, those of each further one after twice the
+/// pause of the one before. Within a lane the order of arrival is the order of being due, so no sorting is needed however
+/// many names there are.
 #[derive(Debug)]
 pub struct Search {
     names: HashMap<SearchId, Entry>,
@@ -73,8 +74,7 @@ pub struct Search {
     maximum_interval: Duration,
     /// All times are microseconds since then.
     origin: Instant,
-    /// When the next datagram has been earned, if not that of the burst.
-    earned: u64,
+    window: Window,
     hurried: Option<u64>,
     hurry_again: bool,
 }
@@ -82,6 +82,8 @@ pub struct Search {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     due: u64,
+    /// The datagram that it was last sent with.
+    datagram: u32,
     lane: u8,
     /// The lane it goes to when it has been sent.
     next: u8,
@@ -101,7 +103,7 @@ impl Search {
             lanes: vec![VecDeque::new(); top + 1],
             maximum_interval,
             origin: now,
-            earned: 0,
+            window: Window::default(),
             hurried: None,
             hurry_again: false,
         }
@@ -137,6 +139,8 @@ impl Search {
             && name.lane != PAUSED
         {
             name.lane = PAUSED;
+            let datagram = name.datagram;
+            self.window.answered(datagram, None);
         }
     }
 
@@ -148,6 +152,14 @@ impl Search {
         {
             self.wait(search, next, now);
         }
+    }
+
+    /// A server has the name: the search ends, and others may be sent in its place.
+    pub fn answered(&mut self, search: SearchId, now: Instant) {
+        if let Some(entry) = self.names.get(&search) {
+            self.window.answered(entry.datagram, Some(self.micros(now)));
+        }
+        self.remove(search);
     }
 
     /// Forgets a search; later answers to it are ignored.
@@ -193,21 +205,17 @@ impl Search {
             self.hurry(now);
         }
         let now = self.micros(now);
-        // the burst is what has been earned and not used
-        let earned = self.earned.max(now.saturating_sub(BURST * SPACING));
-        if earned > now {
+        self.window.expire(now);
+        self.make_ready(now);
+        if !self.window.is_open(now) {
             return None;
         }
         let mut bytes = Vec::new();
         let version = Request::Version { priority: 0 };
         version.encode(&mut bytes).ok()?;
-        let empty = bytes.len();
-        while let Some((due, lane)) = self.first()
-            && due <= now
-        {
-            let Some(&(_, search)) = self.lanes[lane].front() else {
-                break;
-            };
+        let datagram = self.window.next_datagram();
+        let mut count = 0;
+        while let Some(search) = self.first_ready() {
             let before = bytes.len();
             let fits = name(search).map(|name| {
                 let request = Request::Search {
@@ -223,46 +231,67 @@ impl Search {
                     break;
                 }
                 None => {
-                    self.lanes[lane].pop_front();
                     self.names.remove(&search);
                 }
                 Some(true) => {
-                    self.lanes[lane].pop_front();
+                    count += 1;
                     let next = self.names.get(&search).map_or(1, |entry| entry.next);
                     let due = now + self.interval_micros(next);
                     self.enter(search, next, due, next.saturating_add(1).min(self.top()));
+                    if let Some(entry) = self.names.get_mut(&search) {
+                        entry.datagram = datagram;
+                    }
                 }
             }
+            self.lanes[0].pop_front();
         }
-        if bytes.len() == empty {
+        if count == 0 {
             return None;
         }
-        self.earned = earned + SPACING;
+        self.window.sent(now, count);
         Some(Datagram(bytes))
     }
 
     /// When [`Search::poll_transmit`] should be called next; `None` if nothing is searched for.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
-        let (due, _) = self.first()?;
+        let ready = self.first_ready().map(|_| self.window.opens());
         let again = self.hurried.filter(|_| self.hurry_again);
-        let due = again.map_or(due, |last| due.min(last + HURRY_SPACING));
-        self.origin
-            .checked_add(Duration::from_micros(due.max(self.earned)))
+        let due = (1..self.lanes.len())
+            .filter_map(|lane| self.first_due(lane))
+            .chain(ready)
+            .chain(again.map(|last| last + HURRY_SPACING))
+            .min()?;
+        self.origin.checked_add(Duration::from_micros(due))
     }
 
-    /// The earliest time that something is due, and its lane. Stale places at the heads of lanes are removed.
-    fn first(&mut self) -> Option<(u64, usize)> {
-        let mut first = None;
-        for lane in 0..self.lanes.len() {
-            while let Some(&(due, search)) = self.lanes[lane].front() {
-                if self.is_current(lane, due, search) {
-                    first = first.into_iter().chain([(due, lane)]).min();
+    /// The name that leaves next.
+    fn first_ready(&mut self) -> Option<SearchId> {
+        self.first_due(0)?;
+        self.lanes[0].front().map(|&(_, search)| search)
+    }
+
+    /// When the first name of a lane is due. Stale places at its head are removed.
+    fn first_due(&mut self, lane: usize) -> Option<u64> {
+        while let Some(&(due, search)) = self.lanes[lane].front() {
+            if self.is_current(lane, due, search) {
+                return Some(due);
+            }
+            self.lanes[lane].pop_front();
+        }
+        None
+    }
+
+    /// Moves whatever is due to the names that leave next.
+    fn make_ready(&mut self, now: u64) {
+        for lane in 1..self.lanes.len() {
+            while self.first_due(lane).is_some_and(|due| due <= now) {
+                let Some((_, search)) = self.lanes[lane].pop_front() else {
                     break;
-                }
-                self.lanes[lane].pop_front();
+                };
+                let next = self.names.get(&search).map_or(1, |entry| entry.next);
+                self.enter(search, 0, now, next);
             }
         }
-        first
     }
 
     fn is_current(&self, lane: usize, due: u64, search: SearchId) -> bool {
@@ -281,7 +310,15 @@ impl Search {
         // the order of a lane holds even for a caller whose clock goes back
         let due = waiting.back().map_or(due, |&(last, _)| last.max(due));
         waiting.push_back((due, search));
-        self.names.insert(search, Entry { due, lane, next });
+        let entry = self.names.entry(search).or_insert(Entry {
+            due,
+            datagram: 0,
+            lane,
+            next,
+        });
+        entry.due = due;
+        entry.lane = lane;
+        entry.next = next;
     }
 
     fn top(&self) -> u8 {
@@ -291,7 +328,10 @@ impl Search {
     fn interval(&self, lane: u8) -> Duration {
         match lane {
             0 => Duration::ZERO,
-            lane => (FIRST_INTERVAL * (1 << (lane - 1).min(24))).min(self.maximum_interval),
+            lane => {
+                let first = FIRST_INTERVAL.max(Duration::from_micros(self.window.patience()));
+                (first * (1 << (lane - 1).min(24))).min(self.maximum_interval)
+            }
         }
     }
 

@@ -113,52 +113,72 @@ fn many_datagrams_are_spread_over_time() {
     for number in 0..1000 {
         search.add(&format!("T01-EA-IOC-{number:03}:UPTIME"), start);
     }
-    let sent = run(&mut search, start, Duration::from_millis(19));
-    assert_eq!(sent.iter().map(|(_, names)| names).sum::<usize>(), 1000);
+    // nobody answers: a few in each 30 ms, all names once before any of them again
+    let sent = run(&mut search, start, Duration::from_millis(119));
+    assert!(sent.iter().map(|(_, names)| names).sum::<usize>() >= 1000);
     for time in sent.iter().map(|(time, _)| *time) {
-        let together = sent.iter().filter(|(other, _)| *other == time).count();
-        assert!(together <= 9, "{together} datagrams at {time} ms");
+        let together = sent
+            .iter()
+            .filter(|(other, _)| (time..time + 29).contains(other));
+        let together = together.count();
+        assert!(together <= 8, "{together} datagrams at {time} ms");
     }
 }
 
 #[test]
-fn a_hundred_thousand_names_take_a_second_and_keep_their_turns() {
+fn a_hundred_thousand_names_take_less_than_a_second_when_answers_are_quick() {
     let start = Instant::now();
     let mut search = Named::new(300 * SECOND, start);
     for number in 0..100_000 {
         search.add(&format!("T01:PV{number:06}"), start);
     }
-    let sent = run(&mut search, start, SECOND);
-    let mut count = 0;
-    let first_pass = sent.iter().take_while(|(_, names)| {
-        count += names;
-        count < 100_000
-    });
-    let last = first_pass.last().unwrap().0;
-    assert!((500..1000).contains(&last), "{last} ms");
+    let mut now = start;
+    let mut datagrams = 0;
+    while !search.search.is_empty() {
+        let mut sent = Vec::new();
+        while let Some(datagram) = search.poll_transmit(now) {
+            datagrams += 1;
+            let mut bytes = datagram.searches();
+            while let Some((frame, used)) = decode_frame(bytes, 2000).unwrap() {
+                sent.push(SearchId(frame.header.parameter1));
+                bytes = &bytes[used..];
+            }
+        }
+        now += Duration::from_millis(1);
+        for search_id in sent {
+            search.search.answered(search_id, now);
+        }
+        assert!(
+            now < start + SECOND,
+            "{} names are left",
+            search.search.len()
+        );
+    }
+    // none was sent twice
+    assert!((2000..2300).contains(&datagrams), "{datagrams}");
 }
 
 #[test]
 fn names_that_nobody_has_cost_little_and_are_there_at_once_when_a_server_appears() {
     let start = Instant::now();
     let mut search = Named::new(300 * SECOND, start);
-    for number in 0..5000 {
+    for number in 0..2000 {
         search.add(&format!("T01:PV{number:06}"), start);
     }
     let names = |sent: &[(u128, usize)]| sent.iter().map(|(_, names)| names).sum::<usize>();
     run(&mut search, start, 1000 * SECOND);
     let start = start + 1000 * SECOND;
     // once in five minutes
-    assert_eq!(names(&run(&mut search, start, 599 * SECOND)), 10_000);
+    let count = names(&run(&mut search, start, 599 * SECOND));
+    assert!((3900..=4100).contains(&count), "{count}");
     let start = start + 600 * SECOND;
     search.search.hurry(start);
-    assert_eq!(names(&run(&mut search, start, SECOND / 5)), 5000);
-    // many servers count as one each second
-    search.search.hurry(start + SECOND / 4);
-    search.search.hurry(start + SECOND / 4);
-    assert_eq!(names(&run(&mut search, start, SECOND * 9 / 10)), 10_000);
-    let again = run(&mut search, start, SECOND * 11 / 10);
-    assert!(names(&again) > 0);
+    let sent = run(&mut search, start, SECOND / 4);
+    assert!(names(&sent) >= 2000, "{}", names(&sent));
+    // further servers count as one each second
+    search.search.hurry(start + SECOND / 2);
+    search.search.hurry(start + SECOND / 2);
+    assert!(search.search.poll_timeout().unwrap() <= start + SECOND);
 }
 
 #[test]

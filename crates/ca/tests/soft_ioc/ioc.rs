@@ -16,6 +16,8 @@ const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soft_ioc");
 pub(crate) struct SoftIoc {
     python: PathBuf,
     port: u16,
+    /// Where its beacons go.
+    beacons: u16,
     process: Child,
 }
 
@@ -36,18 +38,24 @@ fn python() -> Option<PathBuf> {
 
 /// Starts an IOC on a port of its own, if one is installed, and waits until it runs.
 pub(crate) fn start() -> Option<SoftIoc> {
-    python().map(|python| SoftIoc::start(&python, free_port(), Program::Base))
+    python().map(|python| SoftIoc::start(&python, free_port(), free_port(), Program::Base))
+}
+
+/// Starts an IOC that has this many more records, `T:MANY0` and so on.
+pub(crate) fn start_with(more: usize) -> Option<SoftIoc> {
+    python().map(|python| SoftIoc::start(&python, free_port(), free_port(), Program::Many(more)))
 }
 
 /// Starts caproto's server, which shares no code with EPICS base, with its example records `simple:A` to `simple:C`.
 pub(crate) fn start_caproto() -> Option<SoftIoc> {
-    python().map(|python| SoftIoc::start(&python, free_port(), Program::Caproto))
+    python().map(|python| SoftIoc::start(&python, free_port(), free_port(), Program::Caproto))
 }
 
 /// Which server to start.
 #[derive(Clone, Copy)]
 enum Program {
     Base,
+    Many(usize),
     Caproto,
 }
 
@@ -56,6 +64,9 @@ impl Program {
         let mut command = Command::new(python);
         match self {
             Self::Base => command.arg(Path::new(HERE).join("serve.py")),
+            Self::Many(more) => command
+                .arg(Path::new(HERE).join("serve.py"))
+                .arg(more.to_string()),
             Self::Caproto => command.args([
                 "-m",
                 "caproto.ioc_examples.simple",
@@ -69,7 +80,7 @@ impl Program {
     /// What it says when it runs.
     fn running(self) -> &'static str {
         match self {
-            Self::Base => "IOC Running",
+            Self::Base | Self::Many(_) => "IOC Running",
             Self::Caproto => "Server startup complete",
         }
     }
@@ -90,13 +101,15 @@ fn free_port() -> u16 {
 }
 
 impl SoftIoc {
-    fn start(python: &Path, port: u16, program: Program) -> Self {
+    fn start(python: &Path, port: u16, beacons: u16, program: Program) -> Self {
         let mut process = program
             .command(python)
             .env("EPICS_CAS_SERVER_PORT", port.to_string())
             .env("EPICS_CA_SERVER_PORT", port.to_string())
             .env("EPICS_CAS_INTF_ADDR_LIST", "127.0.0.1 127.255.255.255")
             .env("EPICS_CAS_BEACON_ADDR_LIST", "127.0.0.1")
+            .env("EPICS_CAS_BEACON_PORT", beacons.to_string())
+            .env("EPICS_CA_REPEATER_PORT", beacons.to_string())
             .env("EPICS_CAS_AUTO_BEACON_ADDR_LIST", "NO")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -132,13 +145,23 @@ impl SoftIoc {
         Self {
             python: python.to_owned(),
             port,
+            beacons,
             process,
         }
     }
 
     /// Another IOC with the same records and the same search port.
     pub(crate) fn sibling(&self) -> Self {
-        Self::start(&self.python, self.port, Program::Base)
+        Self::start(&self.python, self.port, self.beacons, Program::Base)
+    }
+
+    /// Kills it, and says how to start it again.
+    pub(crate) fn kill(self) -> Killed {
+        Killed {
+            python: self.python.clone(),
+            port: self.port,
+            beacons: self.beacons,
+        }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -146,7 +169,13 @@ impl SoftIoc {
     }
 
     pub(crate) fn configuration(&self) -> Configuration {
-        Configuration::for_addresses([SocketAddrV4::new([127, 255, 255, 255].into(), self.port)])
+        Configuration {
+            repeater_port: Some(self.beacons),
+            ..Configuration::for_addresses([SocketAddrV4::new(
+                [127, 255, 255, 255].into(),
+                self.port,
+            )])
+        }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -155,8 +184,17 @@ impl SoftIoc {
 
     /// What caproto reads: the output of `read.py`, one line for each PV.
     pub(crate) fn read_by_caproto(&self, pvs: &[&str]) -> String {
+        self.read_by("read.py", pvs)
+    }
+
+    /// What libca reads, by pyepics, in the same form.
+    pub(crate) fn read_by_libca(&self, pvs: &[&str]) -> String {
+        self.read_by("read_libca.py", pvs)
+    }
+
+    fn read_by(&self, program: &str, pvs: &[&str]) -> String {
         let output = Command::new(&self.python)
-            .arg(Path::new(HERE).join("read.py"))
+            .arg(Path::new(HERE).join(program))
             .args(pvs)
             .env("EPICS_CA_ADDR_LIST", "127.0.0.1")
             .env("EPICS_CA_AUTO_ADDR_LIST", "NO")
@@ -169,6 +207,19 @@ impl SoftIoc {
             String::from_utf8_lossy(&output.stderr)
         );
         String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// An IOC that can be started again where it was.
+pub(crate) struct Killed {
+    python: PathBuf,
+    port: u16,
+    beacons: u16,
+}
+
+impl Killed {
+    pub(crate) fn start(&self) -> SoftIoc {
+        SoftIoc::start(&self.python, self.port, self.beacons, Program::Base)
     }
 }
 

@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 mod ioc;
+#[cfg(test)]
+mod watch;
 
 use std::error::Error as _;
 use std::fmt::Write as _;

@@ -18,6 +18,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_SIZE: usize = 16 * 1024;
 /// Reads before other tasks have their turn.
 const READS: usize = 16;
+/// When nothing is due.
+const LONG: Duration = Duration::from_hours(1);
 /// Longest wait for the last bytes to leave.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -63,9 +65,12 @@ async fn serve(shared: &Shared, connect: &Connect) -> Result<(), ConnectionError
         written: 0,
     };
     let handshake = Instant::now() + CONNECT_TIMEOUT;
-    let mut due = handshake;
     loop {
         connection.collect();
+        let due = shared.with(|channels, _| channels.poll_circuit_timeout(circuit));
+        let due = due.map_or_else(|| Instant::now() + LONG, Instant::from_std);
+        let ready = shared.with(|channels, _| channels.is_ready(circuit));
+        let due = if ready { due } else { due.min(handshake) };
         if let Some(output) = connect.port.last_output() {
             connection.unsent.extend_from_slice(&output);
             return connection.close().await;
@@ -84,14 +89,10 @@ async fn serve(shared: &Shared, connect: &Connect) -> Result<(), ConnectionError
             // looks again now and then, in case it was drained between the question and the wait
             () = drained(shared), if full => {}
             () = sleep_until(due) => {
-                let now = Instant::now();
-                if now >= handshake && !shared.with(|channels, _| channels.is_ready(circuit)) {
+                if !ready && Instant::now() >= handshake {
                     return Err(ConnectionError::Handshake);
                 }
                 shared.with(|channels, now| channels.handle_circuit_timeout(circuit, now))?;
-                due = shared
-                    .with(|channels, _| channels.poll_circuit_timeout(circuit))
-                    .map_or_else(|| now + Duration::from_hours(1), Instant::from_std);
             }
         }
     }
