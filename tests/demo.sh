@@ -127,14 +127,16 @@ cat "$demo/serve.log"
 background "$demo/watch.log" alarm watch /T01/Stage
 watcher=$!
 until_line "$demo/watch.log" '^watching'
-# the sensor of a stage breaks: its temperature becomes INVALID, two seconds later that is an alarm
+# the sensor of a stage breaks: the interlock trips at once, and the temperature is an alarm after two seconds
 run pv put T01:STAGE:SIM:SENSOR Broken
 until_line "$demo/watch.log" 'INVALID .*STAGE:TEMP'
 run alarm ls --active /T01/Stage
-run alarm status T01:STAGE:TEMP
-run alarm ack T01:STAGE:TEMP
+run alarm status T01:STAGE:INTERLOCK
+run alarm ack /T01/Stage
 run pv put T01:STAGE:SIM:SENSOR Good
-until_line "$demo/watch.log" ' OK .*STAGE:TEMP'
+until_line "$demo/watch.log" ' OK .*STAGE:TEMP  OK  [-0-9.]+$'
+run pv put T01:STAGE:INTERLOCK:RESET Reset
+until_line "$demo/watch.log" ' OK .*STAGE:INTERLOCK '
 kill "$watcher"
 wait "$watcher" || fail "watching did not end well"
 printf '%sWhat `ioc alarm watch` has shown meanwhile:%s\n' "$bold" "$plain"

@@ -122,8 +122,11 @@ fn page(stories: &Stories, now: &Zoned) -> String {
 
 fn pv_lines(page: &mut Page, item: &Item, pv: &Pv, now: &Zoned) {
     page.line(&format!("{} {}", painted(&item.severity, 0), pv.pv));
-    if pv.description != pv.pv {
-        page.line(&pv.description);
+    // what stands in front is for the annunciator
+    let description = pv.description.trim_start_matches('*');
+    let description = description.strip_prefix('!').unwrap_or(description);
+    if description != pv.pv {
+        page.line(description);
     }
     let at = |time: &Option<String>| {
         time.as_deref()
