@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ca::{Configuration, Context, Event, Mask, WatchId};
 
-#[tokio::main(worker_threads = 2)]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let [prefix, count, rest @ ..] = &arguments[..] else {
