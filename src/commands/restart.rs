@@ -14,7 +14,7 @@ use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 /// Instances that are not deployed or stopped on purpose, and IOCs that do not answer.
 pub(crate) async fn restart(args: &RestartArgs, context: &Context) -> CommandResult<Outcome> {
     if let Target::Cluster(choice) = acting::target(&args.selection, context)? {
-        return kubernetes::restart::restart(args, &choice, context).await;
+        return Box::pin(kubernetes::restart::restart(args, &choice, context)).await;
     }
     if args.node_is_off {
         return Err(CommandError::new(

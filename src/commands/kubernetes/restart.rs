@@ -55,9 +55,7 @@ pub(crate) async fn restart(
         let result = async {
             if let Some(unfinished) = release.unfinished(args.act.repair, &steps).await? {
                 let options = options(&args.act, false, None);
-                release
-                    .repair(&unfinished, &options, &steps, &context.cancel)
-                    .await?;
+                Box::pin(release.repair(&unfinished, &options, &steps, &context.cancel)).await?;
                 release.must_exist().await?;
                 in_use(&release)?;
             }

@@ -223,10 +223,10 @@ impl ClusterRelease {
             }
         }
         // an answer of its own is the proof; everything else is looked at once more
-        if !facts.has_answered || facts.others_are_unchecked {
-            if let Some(waiting) = self.ended(object, &before).await? {
-                return Ok(Alive::No(waiting));
-            }
+        if (!facts.has_answered || facts.others_are_unchecked)
+            && let Some(waiting) = self.ended(object, &before).await?
+        {
+            return Ok(Alive::No(waiting));
         }
         let heard = last_heard
             .lock()
@@ -257,7 +257,7 @@ impl ClusterRelease {
         }))
     }
 
-    /// The pods of a workload.
+    /// The pods of a workload that are not being ended.
     async fn pods_of(&self, object: &Object) -> CommandResult<Vec<Pod>> {
         let Some(workload) = self.workload(object).await? else {
             return Ok(Vec::new());
@@ -271,7 +271,9 @@ impl ClusterRelease {
             self.cluster
                 .failed(format!("look at the pods of {}", object.id)),
         )?;
-        Ok(list.items)
+        let mut pods = list.items;
+        pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
+        Ok(pods)
     }
 }
 
