@@ -236,6 +236,9 @@ impl Opened {
         configuration: &str,
         offset: u64,
     ) -> CommandResult<Vec<ConfigRecord>> {
+        if self.ends_at(configuration, offset).await? {
+            return Ok(Vec::new());
+        }
         let read = self
             .bus
             .read(&[(configuration.into(), From::Offset(offset))]);
@@ -254,6 +257,16 @@ impl Opened {
         })
         .await?;
         Ok(found)
+    }
+
+    /// Whether nothing has been written from an offset on: asking that is faster than reading.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub async fn ends_at(&self, configuration: &str, offset: u64) -> CommandResult<bool> {
+        let end = self.in_time(self.bus.end(configuration)).await?;
+        Ok(end.map_err(|error| refused(&self.choice, &error))? == offset)
     }
 
     /// Makes the topics of a configuration.

@@ -70,7 +70,6 @@ impl Format {
 ///
 /// No such file, or a name that says no format. What is wrong in it is in the reading.
 pub fn read(path: &Path, name: Option<&str>) -> CommandResult<Reading> {
-    let format = Format::of(path).ok_or_else(|| unknown_format(path))?;
     let metadata = fs_err::metadata(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             CommandError::not_found(format!("there is no file `{}`", path.display()))
@@ -90,6 +89,7 @@ pub fn read(path: &Path, name: Option<&str>) -> CommandResult<Reading> {
             path.display()
         )));
     }
+    let format = Format::of(path).ok_or_else(|| unknown_format(path))?;
     Ok(parse(path, format, name, &mut load))
 }
 

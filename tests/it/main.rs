@@ -12,6 +12,7 @@
     reason = "tests stop at the first surprise, and say aloud what they could not check"
 )]
 
+mod alarm;
 mod architecture;
 mod bad_input;
 mod beamline;

@@ -110,6 +110,36 @@ impl Reading {
     }
 }
 
+/// One letter more, less or different, or two exchanged; or the one begins with the other.
+pub(crate) fn is_near(one: &str, other: &str) -> bool {
+    let lower = |word: &str| word.to_lowercase().chars().collect::<Vec<char>>();
+    let (one, other) = (lower(one), lower(other));
+    let shorter = one.len().min(other.len());
+    if shorter > 2 && one[..shorter] == other[..shorter] {
+        return true;
+    }
+    if one.len().abs_diff(other.len()) > 1 {
+        return false;
+    }
+    let same_start = one
+        .iter()
+        .zip(&other)
+        .take_while(|(left, right)| left == right)
+        .count();
+    let same_end = one
+        .iter()
+        .rev()
+        .zip(other.iter().rev())
+        .take_while(|(left, right)| left == right)
+        .count();
+    let longer = one.len().max(other.len());
+    let is_exchanged = one.len() == other.len()
+        && same_start + same_end + 2 == longer
+        && one.get(same_start) == other.get(same_start + 1)
+        && one.get(same_start + 1) == other.get(same_start);
+    same_start + same_end + 1 >= longer || is_exchanged
+}
+
 /// A place in a file: which of the sources, and which bytes of its text.
 pub fn origin(file: usize, span: Range<usize>) -> Origin {
     Origin { file, span }

@@ -403,14 +403,13 @@ impl Documents<'_, '_> {
         if self.open.contains(&wanted) || wanted == path {
             let circle = self.open.iter().map(PathBuf::as_path).chain([path]);
             let circle: Vec<String> = circle.map(|path| path.display().to_string()).collect();
-            self.findings.push(Finding::error(
-                from,
-                format!(
-                    "`{name}` includes itself: {} -> {}",
-                    circle.join(" -> "),
-                    wanted.display()
-                ),
-            ));
+            let message = format!(
+                "`{name}` includes itself: {} -> {}",
+                circle.join(" -> "),
+                wanted.display()
+            );
+            self.findings
+                .push(Finding::error(from, message).hint("leave out one of these includes"));
             return None;
         }
         if self.open.len() + 1 >= DEEPEST_INCLUDE {
@@ -584,7 +583,10 @@ impl Documents<'_, '_> {
         let shown: String = field.chars().take(80).collect();
         let mut finding = Finding::error(file.key(cursor), format!("unknown field `{shown}`"))
             .expected(format!("expected one of {}", known.join(", ")));
-        if let Some(near) = nearest(field, known.iter().copied()) {
+        // `latch` is meant to be `latching`
+        let begins = |known: &&str| field.len() > 2 && known.starts_with(field);
+        let near = nearest(field, known.iter().copied());
+        if let Some(near) = near.or_else(|| known.iter().copied().find(begins)) {
             finding = finding.hint(format!("did you mean `{near}`?"));
         }
         self.findings.push(finding);

@@ -243,11 +243,11 @@ fn includes_that_cannot_be() {
         ),
         (
             "a.yaml",
-            "a.yaml:2 [a.yaml] `a.yaml` includes itself: a.yaml -> a.yaml",
+            "a.yaml:2 [a.yaml] `a.yaml` includes itself: a.yaml -> a.yaml leave out one of these includes",
         ),
         (
             "c.yaml",
-            "c.yaml:1 [a.yaml] `a.yaml` includes itself: a.yaml -> c.yaml -> a.yaml",
+            "c.yaml:1 [a.yaml] `a.yaml` includes itself: a.yaml -> c.yaml -> a.yaml leave out one of these includes",
         ),
         (
             "d.yaml",

@@ -82,7 +82,7 @@ fn play(path: &Path, context: &Context) -> CommandResult<Played> {
         return Err(wrong(finding));
     }
     let name = script.name().map(str::to_owned);
-    let tree = usable(&configuration, name.as_deref(), context)?;
+    let tree = usable(&configuration, name.as_deref(), None, context)?;
     let read = script.with(&tree).map_err(|mut findings| {
         if findings.len() == 1 {
             return wrong(findings.remove(0));

@@ -147,7 +147,15 @@ impl Check {
             names::of_group(name)
         };
         if let Some(problem) = problem {
-            self.findings.push(Finding::error(origin.clone(), problem));
+            let finding = Finding::error(origin.clone(), problem);
+            self.findings
+                .push(if is_pv && name.contains(' ') && !names::is_formula(name) {
+                    finding.hint(
+                        "the name is that of the record; what it is belongs into the description",
+                    )
+                } else {
+                    finding
+                });
         } else if name.contains('/') && !names::is_formula(name) && !name.contains("://") {
             let finding = Finding::warning(
                 origin.clone(),
@@ -231,6 +239,11 @@ impl Check {
                 );
                 finding.expected =
                     Some("`mailto:a@b,c@d`, `cmd:program arguments`, `sevrpv:PV`, `infopv:PV`, `webhook:URL` or `slack:URL`".to_owned());
+                if action.details.starts_with("mailto:") {
+                    finding.hint = Some(
+                        "an address is `name@domain`, several have commas between them".to_owned(),
+                    );
+                }
                 self.findings.push(finding);
                 continue;
             }

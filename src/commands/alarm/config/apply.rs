@@ -72,6 +72,10 @@ async fn publish(difference: &Difference, opened: &Opened, context: &Context) ->
         .iter()
         .map(|record| (record.key.as_str(), record.value.as_deref()))
         .collect();
+    let end = begin + u64::try_from(records.len()).unwrap_or(u64::MAX);
+    if opened.ends_at(name, end).await? {
+        return Ok(());
+    }
     for record in opened.configured_since(name, begin).await? {
         if !own.contains(&(record.key.as_str(), record.value.as_deref())) {
             context.printer.warning(format!(

@@ -116,7 +116,13 @@ fn leave_out_included(read: &mut Vec<(PathBuf, Reading)>, named: &[PathBuf]) {
         .flat_map(|(_path, reading)| reading.sources.iter().skip(1))
         .map(|source| source.path.clone())
         .collect();
-    read.retain(|(path, _reading)| named.contains(path) || !included.contains(path));
+    let is_scenario = |reading: &Reading| {
+        let text = reading.sources.first().map_or("", |source| &source.text);
+        text.lines().any(|line| line.starts_with("steps:"))
+    };
+    read.retain(|(path, reading)| {
+        named.contains(path) || !(included.contains(path) || is_scenario(reading))
+    });
 }
 
 async fn look(

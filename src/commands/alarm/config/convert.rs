@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use crate::alarm::files::Format;
 use crate::cli::alarm::{ConvertArgs, FileFormat};
 use crate::commands::alarm::config::output::{self, Destination};
-use crate::commands::alarm::config::{usable, wrong_root};
+use crate::commands::alarm::config::usable;
 use crate::commands::{Context, Outcome};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
@@ -18,11 +18,8 @@ use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 /// A file with mistakes, a destination that is there, a format that cannot hold everything with `--lossless`.
 pub(crate) fn convert(args: &ConvertArgs, context: &Context) -> CommandResult<Outcome> {
     let (format, file) = destination(&args.to)?;
-    let tree = usable(&args.file, args.config.as_deref(), context)?;
-    if let Some(wanted) = args.config.as_ref().filter(|wanted| **wanted != tree.name) {
-        let finding = wrong_root(&tree.name, wanted, None).in_file(&args.file);
-        return Err(CommandError::from_diagnostic(ErrorKind::Input, finding));
-    }
+    let wanted = args.config.as_deref();
+    let tree = usable(&args.file, wanted, wanted, context)?;
     let destination = Destination {
         format,
         file,

@@ -9,7 +9,7 @@ use crate::alarm::bus::{self, Choice, Opened, Snapshot};
 use crate::cli::alarm::PlanArgs;
 use crate::cli::bus::BusArgs;
 use crate::commands::Context;
-use crate::commands::alarm::config::{counted, usable, wrong_root};
+use crate::commands::alarm::config::{counted, usable};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// So many steps are shown one by one unless `-v` asks for all.
@@ -35,14 +35,8 @@ pub(super) fn file(
     context: &Context,
 ) -> CommandResult<TreeFile> {
     let settings = context.settings.alarm.config.as_deref();
-    let tree = usable(path, args.config.as_deref().or(settings), context)?;
-    match &args.config {
-        Some(wanted) if *wanted != tree.name => {
-            let finding = wrong_root(&tree.name, wanted, None).in_file(path);
-            Err(CommandError::from_diagnostic(ErrorKind::Input, finding))
-        }
-        _ => Ok(tree),
-    }
+    let wanted = args.config.as_deref();
+    usable(path, wanted.or(settings), wanted, context)
 }
 
 /// Compares a file with what is on the bus.

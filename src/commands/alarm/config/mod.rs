@@ -21,10 +21,12 @@ use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 /// So many findings of one file are shown to people; after that only how many more there are.
 const MOST_SHOWN: usize = 100;
 
-/// Reads a configuration that has to be without errors; warnings are shown. `name` is that of the root of a table.
+/// Reads a configuration that has to be without errors; warnings are shown. `name` is that of the root of a table,
+/// `wanted` the one that any root must have.
 pub(super) fn usable(
     path: &Path,
     name: Option<&str>,
+    wanted: Option<&str>,
     context: &Context,
 ) -> CommandResult<TreeFile> {
     let reading = files::read(path, name)?;
@@ -36,6 +38,13 @@ pub(super) fn usable(
     let mut diagnostics = files::diagnostics(&reading.sources, &findings);
     match reading.tree {
         Some(tree) if !is_wrong => {
+            if let Some(wanted) = wanted.filter(|wanted| *wanted != tree.name) {
+                let root = alarm::files::Finding::error(tree.origin.clone(), "");
+                let place = files::diagnostics(&reading.sources, &[root]).pop();
+                let place = place.and_then(|root| root.place);
+                let finding = wrong_root(&tree.name, wanted, place);
+                return Err(CommandError::from_diagnostic(ErrorKind::Input, finding));
+            }
             show(&diagnostics, context);
             Ok(tree)
         }

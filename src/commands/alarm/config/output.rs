@@ -45,7 +45,7 @@ pub(super) fn write(
         );
         if destination.lossless {
             let error = CommandError::new(ErrorKind::Unsupported, message);
-            return Err(error.caused_by(lines(&written.losses).join("\n")));
+            return Err(error.caused_by(lines(&written.losses).join("\n").trim_start().to_owned()));
         }
         context.printer.warning(message);
         for line in lines(&written.losses) {

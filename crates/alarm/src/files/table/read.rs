@@ -6,7 +6,7 @@ use csv::{ReaderBuilder, StringRecord};
 
 use crate::config::{Enabled, LeafConfig, Notes, TitleDetail};
 use crate::files::{
-    Branch, Entry, Finding, Loader, Origin, Places, Reading, Source, TreeFile, origin,
+    Branch, Entry, Finding, Loader, Origin, Places, Reading, Source, TreeFile, is_near, origin,
 };
 use crate::wire::config::date;
 
@@ -161,10 +161,13 @@ impl Table<'_> {
             });
             if known.is_none() && !heading.is_empty() {
                 let origin = self.field(row, column);
-                self.findings.push(
+                let mut finding =
                     Finding::error(origin, format!("the column `{heading}` has no meaning"))
-                        .expected(format!("one of {}", HEADINGS.join(", "))),
-                );
+                        .expected(format!("one of {}", HEADINGS.join(", ")));
+                if let Some(near) = HEADINGS.iter().find(|known| is_near(known, heading)) {
+                    finding = finding.hint(format!("did you mean `{near}`?"));
+                }
+                self.findings.push(finding);
             }
             if let Some(known) = known
                 && self.columns.contains(&Some(known))

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::config::{Action, Enabled, LeafConfig, Notes, TitleDetail};
 use crate::files::xml::document::{Documents, Element};
-use crate::files::{Branch, Entry, Finding, Loader, Places, Reading, TreeFile};
+use crate::files::{Branch, Entry, Finding, Loader, Places, Reading, TreeFile, is_near};
 use crate::wire::config::date;
 
 /// Elements that a group may have.
@@ -268,9 +268,7 @@ impl Reader {
     }
 
     fn unknown(&mut self, child: &Element, known: &[&str]) {
-        let near = known
-            .iter()
-            .find(|known| known.eq_ignore_ascii_case(&child.name) || is_near(known, &child.name));
+        let near = known.iter().find(|known| is_near(known, &child.name));
         let mut finding = Finding::warning(
             child.origin.clone(),
             format!("`<{}>` has no meaning here and is passed over", child.name),
@@ -291,29 +289,4 @@ fn places(element: &Element) -> Places {
         filter: None,
         actions: actions.collect(),
     }
-}
-
-/// One letter more, less or different, or two exchanged.
-fn is_near(one: &str, other: &str) -> bool {
-    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
-    if one.len().abs_diff(other.len()) > 1 {
-        return false;
-    }
-    let same_start = one
-        .iter()
-        .zip(&other)
-        .take_while(|(left, right)| left == right)
-        .count();
-    let same_end = one
-        .iter()
-        .rev()
-        .zip(other.iter().rev())
-        .take_while(|(left, right)| left == right)
-        .count();
-    let longer = one.len().max(other.len());
-    let is_exchanged = one.len() == other.len()
-        && same_start + same_end + 2 == longer
-        && one.get(same_start) == other.get(same_start + 1)
-        && one.get(same_start + 1) == other.get(same_start);
-    same_start + same_end + 1 >= longer || is_exchanged
 }
