@@ -122,3 +122,18 @@ proptest::proptest! {
         }
     }
 }
+
+/// Inputs that the fuzz target `yaml` has found.
+#[test]
+fn what_was_found_by_fuzzing_is_read_and_written() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzzed/yaml");
+    let mut count = 0;
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let text = fs_err::read_to_string(entry.unwrap().path()).unwrap();
+        if let Ok(value) = parse(&text) {
+            assert_eq!(parse(&to_yaml(&value)), Ok(value), "{text}");
+        }
+        count += 1;
+    }
+    assert!(count > 0);
+}

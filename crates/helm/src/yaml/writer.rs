@@ -100,9 +100,11 @@ impl Writer {
             }
             Value::List(items) => self.sequence(items, context),
             Value::Map(entries) => {
-                let mut sorted: Vec<(&Arc<str>, &Value)> = entries.iter().collect();
-                sorted.sort_by(|one, other| compare_keys(one.0, other.0, self.dialect));
-                self.mapping(&sorted);
+                let entries: Vec<(&Arc<str>, &Value)> = entries.iter().collect();
+                let is_before = |one: &(&Arc<str>, &Value), other: &(&Arc<str>, &Value)| {
+                    compare_keys(one.0, other.0, self.dialect) == Ordering::Less
+                };
+                self.mapping(&merge_sorted(entries, &is_before));
             }
         }
     }
@@ -562,6 +564,31 @@ fn is_base_60(text: &str) -> bool {
         }
     });
     starts && rest && count > 0
+}
+
+/// Sorts by halves. The order of keys that Helm's libraries have is none in the strict sense: there are keys of which each
+/// comes before the next and the last before the first. The standard library panics on such an order; Go gives one
+/// of the possible results, another in each run.
+fn merge_sorted<T: Copy>(items: Vec<T>, is_before: &impl Fn(&T, &T) -> bool) -> Vec<T> {
+    if items.len() < 2 {
+        return items;
+    }
+    let (left, right) = items.split_at(items.len() / 2);
+    let left = merge_sorted(left.to_vec(), is_before);
+    let right = merge_sorted(right.to_vec(), is_before);
+    let mut sorted = Vec::with_capacity(items.len());
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    while let (Some(one), Some(other)) = (left.peek(), right.peek()) {
+        let next = if is_before(other, one) {
+            right.next()
+        } else {
+            left.next()
+        };
+        sorted.extend(next);
+    }
+    sorted.extend(left);
+    sorted.extend(right);
+    sorted
 }
 
 /// The order of keys in what Helm writes.
