@@ -31,6 +31,10 @@ pub(crate) enum VersionError {
     OutOfRange(String),
     #[error("version segment starts with 0")]
     LeadingZero,
+    #[error("invalid prerelease string")]
+    InvalidPrerelease,
+    #[error("invalid metadata string")]
+    InvalidMetadata,
     #[error("improper constraint: {0}")]
     Constraint(String),
     #[error("constraint string is too long (max 512 bytes)")]
@@ -137,6 +141,36 @@ impl std::fmt::Display for Version {
         }
         Ok(())
     }
+}
+
+/// Whether a text can be a pre-release, written without the hyphen before it.
+pub(crate) fn check_pre(text: &str) -> Result<(), VersionError> {
+    for part in text.split('.') {
+        if part.is_empty() || !part.bytes().all(is_allowed) {
+            return Err(VersionError::InvalidPrerelease);
+        }
+        if part.len() > 1 && part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return Err(VersionError::LeadingZero);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a text can be metadata, written without the plus before it.
+pub(crate) fn check_metadata(text: &str) -> Result<(), VersionError> {
+    let is_valid = text
+        .split('.')
+        .all(|part| !part.is_empty() && part.bytes().all(is_allowed));
+    if is_valid {
+        Ok(())
+    } else {
+        Err(VersionError::InvalidMetadata)
+    }
+}
+
+const fn is_allowed(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-'
 }
 
 fn compare_pre(one: &str, other: &str) -> Ordering {

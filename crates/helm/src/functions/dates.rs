@@ -134,6 +134,19 @@ pub(super) const METHODS: &[Method] = &[
         on_time!(|time, _arguments| Ok(Value::int(i64::from(time.year())))),
     ),
     method(
+        "Month",
+        &[],
+        on_time!(|time, _arguments| { Ok(Value::Int(i64::from(time.month()), IntType::Month)) }),
+    ),
+    method(
+        "Weekday",
+        &[],
+        on_time!(|time, _arguments| {
+            let day = time.weekday().to_sunday_zero_offset();
+            Ok(Value::Int(i64::from(day), IntType::Weekday))
+        }),
+    ),
+    method(
         "Day",
         &[],
         on_time!(|time, _arguments| Ok(Value::int(i64::from(time.day())))),

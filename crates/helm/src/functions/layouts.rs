@@ -214,12 +214,22 @@ fn next_part(layout: &str) -> (&str, Option<Part>, &str) {
     (layout, None, "")
 }
 
+/// `time.Month.String`: 1 is January.
+pub(super) fn month_name(number: i64) -> &'static str {
+    MONTHS[usize::try_from(number - 1).unwrap_or(0) % 12]
+}
+
+/// `time.Weekday.String`: 0 is Sunday.
+pub(super) fn weekday_name(number: i64) -> &'static str {
+    DAYS[usize::try_from(number).unwrap_or(0) % 7]
+}
+
 fn weekday(day: Weekday) -> &'static str {
-    DAYS[usize::try_from(day.to_sunday_zero_offset()).unwrap_or(0) % 7]
+    weekday_name(i64::from(day.to_sunday_zero_offset()))
 }
 
 fn month(number: i8) -> &'static str {
-    MONTHS[usize::try_from(number - 1).unwrap_or(0) % 12]
+    month_name(i64::from(number))
 }
 
 pub(super) fn format(zoned: &Zoned, layout: &str) -> String {

@@ -8,7 +8,7 @@ use super::{Called, Signature, Type, dates, durations, files};
 use crate::go::objects::Object;
 use crate::go::text::Text;
 use crate::go::value::{Element, IntType, Map, MapType, UintType, Value};
-use crate::semantic_version::Version;
+use crate::semantic_version::{Version, VersionError, check_metadata, check_pre};
 
 pub(crate) struct Method {
     pub(crate) name: &'static str,
@@ -37,6 +37,7 @@ pub(crate) fn find(receiver: &Value, name: &str) -> Option<&'static Method> {
         Value::Object(Object::VersionValue(_)) => &VERSION[..VALUE_METHODS],
         Value::Object(Object::Time(_)) => dates::METHODS,
         Value::Int(_, IntType::Duration) => durations::METHODS,
+        Value::Int(_, IntType::Month | IntType::Weekday) => NAMED,
         Value::List(list) if list.element == Element::Versions => VERSION_SET,
         Value::Map(map) if map.element == MapType::Values => VALUES,
         _ => return None,
@@ -54,6 +55,7 @@ pub(crate) fn names() -> impl Iterator<Item = String> {
         ("semver.Version", &VERSION[..VALUE_METHODS]),
         ("time.Time", dates::METHODS),
         ("time.Duration", durations::METHODS),
+        ("time.Month", NAMED),
         ("common.VersionSet", VERSION_SET),
         ("common.Values", VALUES),
     ]
@@ -97,6 +99,12 @@ const KUBE_VERSION: &[Method] = &[
         _ => Ok(Value::Nil),
     }),
 ];
+
+/// Numbers of which each has a name.
+const NAMED: &[Method] = &[method("String", &[], |receiver, _| match receiver {
+    Value::Int(number, kind) => Ok(Value::str(super::in_words(*number, *kind))),
+    _ => Ok(Value::Nil),
+})];
 
 const VERSION_SET: &[Method] = &[method("Has", &[Type::Str], |receiver, arguments| {
     let Value::List(list) = receiver else {
@@ -201,17 +209,43 @@ fn increased(receiver: &Value, change: fn(&mut Version)) -> Called {
     change(&mut next);
     next.metadata.clear();
     next.pre.clear();
+    Ok(named_like(version, next))
+}
+
+/// A version that is made of another: written with a `v` before it where that one is.
+fn named_like(version: &Version, mut next: Version) -> Value {
     let prefix = if version.original.starts_with('v') {
         "v"
     } else {
         ""
     };
     next.original = format!("{prefix}{next}");
-    Ok(Object::VersionValue(Rc::new(next)).into())
+    Object::VersionValue(Rc::new(next)).into()
+}
+
+/// Another pre-release or other metadata.
+fn with_part(
+    receiver: &Value,
+    arguments: &[Value],
+    check: fn(&str) -> Result<(), VersionError>,
+    change: fn(&mut Version, String),
+) -> Called {
+    let Some(version) = version(receiver) else {
+        return Ok(Value::Nil);
+    };
+    let part = string(arguments, 0);
+    if !part.is_empty()
+        && let Err(error) = check(&part)
+    {
+        return fail(error.to_string());
+    }
+    let mut next = version.as_ref().clone();
+    change(&mut next, part.into_owned());
+    Ok(named_like(version, next))
 }
 
 /// Methods of a version that need no pointer come first.
-const VALUE_METHODS: usize = 9;
+const VALUE_METHODS: usize = 11;
 
 const VERSION: &[Method] = &[
     method("Major", &[], |receiver, _| {
@@ -250,6 +284,16 @@ const VERSION: &[Method] = &[
             if version.pre.is_empty() {
                 version.patch = version.patch.saturating_add(1);
             }
+        })
+    }),
+    method("SetPrerelease", &[Type::Str], |receiver, arguments| {
+        with_part(receiver, arguments, check_pre, |version, part| {
+            version.pre = part;
+        })
+    }),
+    method("SetMetadata", &[Type::Str], |receiver, arguments| {
+        with_part(receiver, arguments, check_metadata, |version, part| {
+            version.metadata = part;
         })
     }),
     method("Original", &[], |receiver, _| {

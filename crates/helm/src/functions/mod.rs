@@ -42,11 +42,21 @@ mod words;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::go::value::Value;
+use crate::go::value::{IntType, Value};
 use crate::template::error::ExecError;
 use crate::template::exec::State;
 
 pub(crate) use self::paths::clean as clean_path;
+
+/// What the method `String` of a number of a named type gives.
+pub(crate) fn in_words(number: i64, kind: IntType) -> String {
+    match kind {
+        IntType::Duration => durations::to_text(number),
+        IntType::Month => layouts::month_name(number).to_owned(),
+        IntType::Weekday => layouts::weekday_name(number).to_owned(),
+        IntType::Int | IntType::Int64 => number.to_string(),
+    }
+}
 
 pub(crate) type Called = Result<Value, ExecError>;
 

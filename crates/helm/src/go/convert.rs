@@ -134,7 +134,9 @@ pub(crate) fn ideal_constant(number: &Number) -> Option<Value> {
 /// `cast.ToInt64`.
 pub(crate) fn to_int64(value: &Value) -> i64 {
     match value {
-        Value::Int(number, IntType::Int | IntType::Int64) => *number,
+        Value::Int(number, IntType::Int | IntType::Int64 | IntType::Month | IntType::Weekday) => {
+            *number
+        }
         Value::Uint(number, _) => number.cast_signed(),
         Value::Float(number) => float_to_int(*number),
         Value::Bool(truth) => i64::from(*truth),
@@ -152,7 +154,9 @@ pub(crate) fn to_int64(value: &Value) -> i64 {
 #[expect(clippy::cast_precision_loss, reason = "Go's float64(uint64)")]
 pub(crate) fn to_float64(value: &Value) -> f64 {
     match value {
-        Value::Int(number, IntType::Int | IntType::Int64) => int_to_float(*number),
+        Value::Int(number, IntType::Int | IntType::Int64 | IntType::Month | IntType::Weekday) => {
+            int_to_float(*number)
+        }
         Value::Uint(number, _) => *number as f64,
         Value::Float(number) => *number,
         Value::Bool(truth) => f64::from(u8::from(*truth)),

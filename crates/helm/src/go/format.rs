@@ -341,11 +341,12 @@ impl<'o> Formatter<'o> {
                 't' | 'v' => self.pad(if *truth { b"true" } else { b"false" }),
                 _ => self.bad_verb(value, verb),
             },
-            Value::Int(number, IntType::Duration)
-                if matches!(verb, 'v' | 's' | 'q') && !go_syntax =>
+            // those that have a method `String`
+            Value::Int(number, kind @ (IntType::Duration | IntType::Month | IntType::Weekday))
+                if matches!(verb, 'v' | 's' | 'q' | 'x' | 'X') && !go_syntax =>
             {
-                let text = Text::from(crate::functions::durations::to_text(*number));
-                self.string(&text, verb, value);
+                let text = crate::functions::in_words(*number, *kind);
+                self.string(&Text::from(text), verb, value);
             }
             Value::Int(number, _) => {
                 self.integer(number.unsigned_abs(), *number < 0, verb, value);

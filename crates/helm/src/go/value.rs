@@ -34,6 +34,10 @@ pub(crate) enum IntType {
     Int64,
     /// `time.Duration`, in nanoseconds.
     Duration,
+    /// `time.Month`, 1 for January.
+    Month,
+    /// `time.Weekday`, 0 for Sunday.
+    Weekday,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,7 +283,7 @@ impl Value {
         match self {
             Self::Nil => Kind::Invalid,
             Self::Bool(_) => Kind::Bool,
-            Self::Int(_, IntType::Int) => Kind::Int,
+            Self::Int(_, IntType::Int | IntType::Month | IntType::Weekday) => Kind::Int,
             Self::Int(_, IntType::Int64 | IntType::Duration) => Kind::Int64,
             Self::Uint(_, UintType::Uint8) => Kind::Uint8,
             Self::Uint(_, UintType::Uint64) => Kind::Uint64,
@@ -299,6 +303,8 @@ impl Value {
             Self::Int(_, IntType::Int) => "int",
             Self::Int(_, IntType::Int64) => "int64",
             Self::Int(_, IntType::Duration) => "time.Duration",
+            Self::Int(_, IntType::Month) => "time.Month",
+            Self::Int(_, IntType::Weekday) => "time.Weekday",
             Self::Uint(_, UintType::Uint8) => "uint8",
             Self::Uint(_, UintType::Uint64) => "uint64",
             Self::Float(_) => "float64",
