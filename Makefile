@@ -39,7 +39,7 @@ bench: ## comparison tables, side by side with the named peers
 testbed: ## start the real parts that tests use and print their environment
 	@tests/run.sh testbed
 
-soak: ## the long repetitions: kills, lost answers, restarts of the API server, ROUNDS times (default 20)
+soak: ## fuzzing, and the long repetitions: kills, lost answers, restarts of the API server, ROUNDS times (default 20)
 	@tests/run.sh soak
 
 clean: ## stop the test bed and remove its state; keeps downloads and compiled dependencies

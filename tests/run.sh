@@ -24,7 +24,7 @@ lint() {
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
     RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --locked --document-private-items --quiet
-    bash -n "$bed"/*.sh "$bed"/*.bash "$bed"/*/*.bash tests/*.sh benches/*.sh
+    bash -n "$bed"/*.sh "$bed"/*.bash "$bed"/*/*.bash tests/*.sh tests/conformance/*.sh benches/*.sh
 }
 
 deny() {
@@ -78,6 +78,12 @@ integration() {
 soak() {
     testbed "${real_parts[@]}"
     local round
+    if rustup run nightly rustc --version >/dev/null 2>&1; then
+        say "fuzzing, ${FUZZ_SECONDS:-60} s for each target"
+        tests/fuzz.sh "${FUZZ_SECONDS:-60}"
+    else
+        echo "NOT CHECKED: fuzzing needs a nightly toolchain (rustup toolchain install nightly --profile minimal)" >&2
+    fi
     for round in $(seq "${ROUNDS:-20}"); do
         say "round $round"
         IOC_SOAK=1 cargo test --package ioc --test it --locked -- kill kubernetes::connection kubernetes::broken
