@@ -8,7 +8,7 @@ use crate::run::{binary, ours, theirs};
 use crate::{difference, root};
 
 /// Runs work for each item on as many threads as there are processors.
-fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
+pub(crate) fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
     let next = Mutex::new(items.iter());
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
@@ -25,12 +25,12 @@ fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
 }
 
 /// The charts of a case: one, or one for each failing line.
-fn runs(case: &Case) -> Vec<Option<&str>> {
+pub(crate) fn runs(case: &Case) -> Vec<Option<&str>> {
     case.failures()
         .map_or_else(|| vec![None], |lines| lines.into_iter().map(Some).collect())
 }
 
-fn run_each(case: &Case, run: impl Fn(&Path) -> Outcome) -> Vec<Outcome> {
+pub(crate) fn run_each(case: &Case, run: impl Fn(&Path) -> Outcome) -> Vec<Outcome> {
     runs(case)
         .into_iter()
         .map(|failing| {

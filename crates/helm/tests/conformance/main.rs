@@ -21,6 +21,7 @@ use pretty_assertions::StrComparison;
 mod case;
 mod corpus;
 mod generated;
+mod helm3;
 mod run;
 
 use self::case::Outcome;
