@@ -156,6 +156,22 @@ pub struct TemplateArgs {
     #[arg(required = true, num_args = 1..=2, value_name = "[NAME] CHART")]
     pub name_and_chart: Vec<String>,
 
+    /// Take `release-name` as the name, as helm does when there is none
+    #[arg(short, long)]
+    pub generate_name: bool,
+
+    /// Write a file for each template below this folder instead of printing all
+    #[arg(long, value_name = "FOLDER")]
+    pub output_dir: Option<PathBuf>,
+
+    /// Put the name of the release between that folder and the files
+    #[arg(long, requires = "output_dir")]
+    pub release_name: bool,
+
+    /// Flags of `helm template` that mean something else here.
+    #[command(flatten)]
+    pub helm: HelmTemplateArgs,
+
     /// Which version, and from where.
     #[command(flatten)]
     pub location: LocationArgs,
@@ -203,6 +219,50 @@ pub struct TemplateArgs {
     /// Values for the templates.
     #[command(flatten)]
     pub values: ChartValueArgs,
+}
+
+/// Flags of `helm template` that scripts have: those that change nothing are taken, the others are refused in words.
+#[derive(Debug, Clone, Default, Args)]
+pub struct HelmTemplateArgs {
+    /// Changes nothing: a failure is always told with its place and what was rendered.
+    #[arg(long, hide = true)]
+    pub debug: bool,
+
+    /// Changes nothing: definitions are printed with `--include-crds` only.
+    #[arg(long, hide = true)]
+    pub skip_crds: bool,
+
+    /// Changes nothing: no namespace is made by printing.
+    #[arg(long, hide = true)]
+    pub create_namespace: bool,
+
+    /// Changes nothing: nothing is validated against a cluster.
+    #[arg(long, hide = true)]
+    pub disable_openapi_validation: bool,
+
+    /// `client` changes nothing; `server` would ask a cluster and is refused.
+    #[arg(long, hide = true, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
+    pub dry_run: Option<String>,
+
+    /// Would ask a cluster; refused.
+    #[arg(long, hide = true)]
+    pub validate: bool,
+
+    /// Would run another program; refused.
+    #[arg(long, hide = true, value_name = "PROGRAM")]
+    pub post_renderer: Option<String>,
+
+    /// Belongs to the one before; refused with it.
+    #[arg(long, hide = true, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    pub post_renderer_args: Vec<String>,
+
+    /// A name that is a template of its own; refused.
+    #[arg(long, hide = true, value_name = "TEMPLATE")]
+    pub name_template: Option<String>,
+
+    /// Would ask name servers from templates; refused.
+    #[arg(long, hide = true)]
+    pub enable_dns: bool,
 }
 
 /// Arguments of `ioc chart dependency`.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::charts::dependency;
 use crate::charts::locate::Wanted;
 use crate::charts::values::given;
-use crate::cli::chart::TemplateArgs;
+use crate::cli::chart::{HelmTemplateArgs, TemplateArgs};
 use crate::commands::{Context, Outcome};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
@@ -28,7 +28,14 @@ struct Document<'m> {
 }
 
 pub(super) async fn template(args: &TemplateArgs, context: &Context) -> CommandResult<Outcome> {
+    refuse_what_is_not_done(&args.helm)?;
     let (name, chart_name) = match args.name_and_chart.as_slice() {
+        [_, _] if args.generate_name => {
+            return Err(CommandError::new(
+                ErrorKind::Usage,
+                "`--generate-name` and a name exclude one another",
+            ));
+        }
         [chart] => (UNNAMED, chart),
         [name, chart] => (name.as_str(), chart),
         _ => {
@@ -69,13 +76,25 @@ pub(super) async fn template(args: &TemplateArgs, context: &Context) -> CommandR
     for warning in &rendered.warnings {
         context.printer.warning(warning.as_str());
     }
+    let wanted = TemplateOptions {
+        include_crds: args.include_crds,
+        no_hooks: args.no_hooks,
+        skip_tests: args.skip_tests,
+        show_only: args.show_only.clone(),
+    };
+    if let Some(folder) = &args.output_dir {
+        let files = rendered
+            .template_files(&wanted)
+            .map_err(|error| not_shown(&error, &rendered, &args.show_only))?;
+        let folder = if args.release_name {
+            folder.join(name)
+        } else {
+            folder.clone()
+        };
+        return write_files(&files, &folder, context);
+    }
     let text = rendered
-        .template_output(&TemplateOptions {
-            include_crds: args.include_crds,
-            no_hooks: args.no_hooks,
-            skip_tests: args.skip_tests,
-            show_only: args.show_only.clone(),
-        })
+        .template_output(&wanted)
         .map_err(|error| not_shown(&error, &rendered, &args.show_only))?;
     // The text has gone through all options; what it shows is what the other formats show.
     let shown: BTreeSet<&str> = text
@@ -95,6 +114,86 @@ pub(super) async fn template(args: &TemplateArgs, context: &Context) -> CommandR
         })
         .collect();
     context.printer.emit_text(&documents, |_| text.clone())?;
+    Ok(Outcome::Success)
+}
+
+/// Flags of `helm template` that would do something which is not done here: what to do instead.
+fn refuse_what_is_not_done(args: &HelmTemplateArgs) -> CommandResult<()> {
+    let refused = |what: &str, why: &str, hint: &str| {
+        let message = format!("`{what}` of helm does not exist here: {why}");
+        Err(CommandError::new(ErrorKind::Usage, message).hint(hint))
+    };
+    if args.post_renderer.is_some() || !args.post_renderer_args.is_empty() {
+        return refused(
+            "--post-renderer",
+            "no other program is run",
+            "pipe the output into it: `ioc chart template … | PROGRAM`",
+        );
+    }
+    if args.validate || args.dry_run.as_deref() == Some("server") {
+        return refused(
+            if args.validate {
+                "--validate"
+            } else {
+                "--dry-run=server"
+            },
+            "no cluster is asked",
+            "`ioc diff INSTANCE` asks the cluster what it would make of an instance; `--kube-version` and `--api-versions` say what templates see",
+        );
+    }
+    if let Some(other) = args.dry_run.as_deref().filter(|mode| {
+        // Helm 3 has all of these
+        !["client", "none", "true", "false"].contains(mode)
+    }) {
+        return Err(CommandError::new(
+            ErrorKind::Usage,
+            format!("`--dry-run={other}` is neither `client` nor `server`"),
+        ));
+    }
+    if args.name_template.is_some() {
+        return refused(
+            "--name-template",
+            "a name is not rendered",
+            "write the name before the chart",
+        );
+    }
+    if args.enable_dns {
+        return refused(
+            "--enable-dns",
+            "name servers are not asked from templates",
+            "give the address as a value: `--set address=10.0.0.1`",
+        );
+    }
+    Ok(())
+}
+
+/// Writes the documents of each template into a file of its own.
+fn write_files(
+    files: &[(String, String)],
+    folder: &Path,
+    context: &Context,
+) -> CommandResult<Outcome> {
+    let mut written = Vec::new();
+    for (path, text) in files {
+        let path = folder.join(path);
+        let made = path
+            .parent()
+            .map_or(Ok(()), fs_err::create_dir_all)
+            .and_then(|()| fs_err::write(&path, text));
+        made.map_err(|error| {
+            CommandError::new(
+                ErrorKind::System,
+                format!("failed to write `{}`", path.display()),
+            )
+            .caused_by(error)
+        })?;
+        written.push(path.display().to_string());
+    }
+    context.printer.emit_text(&written, |written| {
+        written
+            .iter()
+            .fold(String::new(), |text, path| text + "wrote " + path + "\n")
+    })?;
     Ok(Outcome::Success)
 }
 

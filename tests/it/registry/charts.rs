@@ -149,12 +149,82 @@ fn template_prints_what_helm_prints() {
         ],
         &["rel", "app", "--show-only", "templates/other.yaml"],
         &["rel", "app", "--no-hooks", "--set-string", "size=08"],
+        &["-g", "app", "--is-upgrade"],
+        &["rel", "app", "--skip-crds", "--create-namespace"],
+        &["rel", "app", "--dry-run=client", "--include-crds"],
     ] {
         let theirs = bed.helm_succeeds(&[&["template"], options].concat());
         let ours = bed
             .context
             .succeed(&[&["chart", "template"], options].concat());
         assert_eq!(ours, theirs, "{options:?}");
+    }
+}
+
+#[test]
+fn template_writes_the_files_that_helm_writes() {
+    let Some(bed) = Bed::new("output-dir") else {
+        return;
+    };
+    bed.chart("app", "1.0.0");
+    let hook = "metadata: {name: h, annotations: {helm.sh/hook: pre-install}}";
+    let test = "metadata: {name: t, annotations: {helm.sh/hook: test}}";
+    let text = format!("kind: Secret\n---\nkind: Job\n{hook}\n---\nkind: Pod\n{test}\n");
+    bed.context.write("app/templates/more.yaml", text);
+    bed.context.write("app/crds/a.yaml", "kind: A\n");
+    for (folder, options) in [
+        ("plain", &[][..]),
+        ("all", &["--include-crds", "--release-name"]),
+        ("few", &["--skip-tests"]),
+        ("fewer", &["--no-hooks"]),
+    ] {
+        let theirs = format!("theirs-{folder}");
+        let ours = format!("ours-{folder}");
+        let call = ["template", "rel", "app", "--output-dir"];
+        let said = bed.helm_succeeds(&[&call, &[theirs.as_str()], options].concat());
+        let own = bed
+            .context
+            .succeed(&[&["chart"], &call[..], &[ours.as_str()], options].concat());
+        let files = |said: &str| -> Vec<(String, String)> {
+            let mut files: Vec<(String, String)> = said
+                .lines()
+                .filter_map(|line| line.strip_prefix("wrote "))
+                .map(|path| {
+                    let text = String::from_utf8(bytes(&bed.path(path))).unwrap();
+                    let inner = path.split_once('/').unwrap().1;
+                    (inner.to_owned(), text)
+                })
+                .collect();
+            files.sort();
+            // helm names a file once for each document
+            files.dedup();
+            files
+        };
+        assert_eq!(files(&own), files(&said), "{folder}");
+    }
+    let one = ["--output-dir", "one", "-s", "templates/more.yaml"];
+    let own = bed
+        .context
+        .succeed(&[&["chart", "template", "app"], &one[..]].concat());
+    assert_eq!(own, "wrote one/app/templates/more.yaml\n");
+}
+
+#[test]
+fn flags_of_helm_that_are_not_done_are_refused_with_what_to_do() {
+    let context = TestContext::new();
+    for (flag, instead) in [
+        ("--post-renderer=kustomize", "pipe the output into it"),
+        ("--validate", "`ioc diff INSTANCE` asks the cluster"),
+        ("--dry-run=server", "`ioc diff INSTANCE` asks the cluster"),
+        ("--name-template=x", "write the name before the chart"),
+        ("--enable-dns", "give the address as a value"),
+    ] {
+        let report = context.refuse(&["chart", "template", "app", flag]);
+        let name = flag.split('=').next().unwrap();
+        assert!(
+            report.contains("exit code: 2") && report.contains(name) && report.contains(instead),
+            "{report}"
+        );
     }
 }
 

@@ -93,6 +93,56 @@ impl Rendered {
         Ok(out)
     }
 
+    /// What `helm template --output-dir` writes: a file for each template that wrote something, in the order in which
+    /// each is first written, with the path that begins with the chart's name.
+    ///
+    /// Helm writes all files whatever `show_only` says; here they are those that it names.
+    ///
+    /// # Errors
+    /// When a pattern of `show_only` fits no document.
+    pub fn template_files(
+        &self,
+        options: &TemplateOptions,
+    ) -> Result<Vec<(String, String)>, RenderError> {
+        // what does not exist is refused in the same words
+        self.template_output(options)?;
+        let patterns: Vec<Option<PathPattern>> = options
+            .show_only
+            .iter()
+            .map(|pattern| PathPattern::new(pattern))
+            .collect();
+        let is_wanted = |path: &str| {
+            let inner = path.split_once('/').map_or(path, |(_, inner)| inner);
+            patterns.is_empty() || patterns.iter().flatten().any(|it| it.matches(inner))
+        };
+        let crds = self
+            .crds
+            .iter()
+            .filter(|_| options.include_crds)
+            .map(|(path, text)| (path, text));
+        let hooks = self
+            .hooks()
+            .filter(|hook| !options.no_hooks && !(options.skip_tests && hook.is_test()));
+        let documents = self
+            .resources()
+            .chain(hooks)
+            .map(|manifest| (&manifest.source_template, &manifest.text));
+        let mut files: Vec<(String, String)> = Vec::new();
+        for (path, text) in crds.chain(documents).filter(|(path, _)| is_wanted(path)) {
+            let at = files
+                .iter()
+                .position(|(known, _)| known == path)
+                .unwrap_or_else(|| {
+                    files.push((path.clone(), String::new()));
+                    files.len() - 1
+                });
+            if let Some((_, file)) = files.get_mut(at) {
+                write_document(file, path, text);
+            }
+        }
+        Ok(files)
+    }
+
     fn all(&self, options: &TemplateOptions) -> String {
         let mut out = String::new();
         if options.include_crds {
