@@ -13,7 +13,7 @@ use crate::fleet::kubernetes::logs::{self, Run};
 use crate::fleet::kubernetes::look::find;
 use crate::fleet::kubernetes::{Cluster, ClusterChoice};
 use crate::fleet::logs::stream::Window;
-use crate::ui::error::CommandResult;
+use crate::ui::error::{CommandResult, ErrorKind};
 use crate::ui::terminal;
 
 /// Attaches to the IOC shell, through the console program of the image where it has one.
@@ -29,7 +29,12 @@ pub(crate) async fn attach(
     let cluster = target::connect(choice, context).await?;
     let found = find::find(&cluster, &args.instance).await?;
     let process = PodProcess::of(&found, None)?;
-    let console = console::console(&cluster, &process).await?;
+    let (console, refused) = console::console(&cluster, &process).await?;
+    if let Some(refused) = refused {
+        context.printer.warning(format!(
+            "the image is not asked for its console program, which may be the only one that takes input: {refused}"
+        ));
+    }
     earlier_lines(&cluster, &found, &process, args.tail, context).await?;
     let (leave, own_keys) = match &console {
         Console::Program {
@@ -79,9 +84,18 @@ async fn earlier_lines(
     };
     let mut lines = logs::lines(cluster, pod, &process.container, Run::Newest, window, false);
     while let Some(line) = lines.next().await {
+        let line = match line {
+            Err(error) if error.kind() == ErrorKind::Forbidden => {
+                context
+                    .printer
+                    .warning(format!("the lines before are not shown: {error}"));
+                return Ok(());
+            }
+            other => other?,
+        };
         context
             .printer
-            .data(&format!("{}\n", printable_line(&line?.text)))?;
+            .data(&format!("{}\n", printable_line(&line.text)))?;
     }
     Ok(())
 }

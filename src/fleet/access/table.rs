@@ -191,7 +191,11 @@ pub fn needs(verb: &str) -> Vec<Need> {
     };
     needs.extend(match verb {
         "logs" => vec![READ_LOGS],
-        "attach" => vec![ATTACH, EXEC],
+        "attach" => vec![
+            ATTACH,
+            EXEC.or("the console program of the image is not used"),
+            READ_LOGS.or("the lines before are not shown"),
+        ],
         "exec" => vec![EXEC],
         "diff" => vec![
             READ_OBJECTS,

@@ -111,19 +111,21 @@ pub enum Console {
     Process,
 }
 
-/// Finds out what leads to the IOC's own terminal.
+/// Finds out what leads to the IOC's own terminal; beside it the refusal, where this login may not ask.
 ///
 /// # Errors
 ///
 /// The cluster's refusal. A container without a shell has the terminal of its process.
-pub async fn console(cluster: &Cluster, process: &PodProcess) -> CommandResult<Console> {
+pub async fn console(
+    cluster: &Cluster,
+    process: &PodProcess,
+) -> CommandResult<(Console, Option<CommandError>)> {
     let command = ["sh", "-c", QUESTION].map(str::to_owned).to_vec();
     let mut connection = match exec(cluster, process, command, false).await {
         Ok(connection) => connection,
         // who may attach and run nothing has the terminal of the process
         Err(error) if error.kind() == ErrorKind::Forbidden => {
-            tracing::debug!(%error, "the container is not asked which console it has");
-            return Ok(Console::Process);
+            return Ok((Console::Process, Some(error)));
         }
         Err(error) => return Err(error),
     };
@@ -139,7 +141,7 @@ pub async fn console(cluster: &Cluster, process: &PodProcess) -> CommandResult<C
     if !matches!(heard.await, Ok(Ok(()))) {
         tracing::debug!("the container did not say which console it has");
     }
-    Ok(understood(&String::from_utf8_lossy(&said)))
+    Ok((understood(&String::from_utf8_lossy(&said)), None))
 }
 
 /// What the answer to [`QUESTION`] means. Pure.

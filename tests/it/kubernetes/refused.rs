@@ -1,7 +1,8 @@
 //! What a cluster does not allow: missing permissions, one by one, and quotas.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use super::site::Site;
 use crate::context::repository;
@@ -84,6 +85,119 @@ fn the_permissions_that_the_documentation_names_are_enough() {
         site.kubectl(&["get", "statefulsets,secrets", "-o", "name"]),
         ""
     );
+}
+
+/// What a verb does without a permission.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Without {
+    /// It refuses, with the permission.
+    Refuses,
+    /// It goes on, and names the permission.
+    Tells,
+    /// It needs it for instances of other charts only.
+    Works,
+}
+
+/// Everything that looking at an instance may need.
+const LOOKING: [&str; 8] = [
+    "|pods|get, list, watch",
+    "apps|statefulsets|get, list, watch",
+    "apps|deployments|get, list, watch",
+    "|secrets|get, list",
+    "|events|list, watch",
+    "|pods/log|get",
+    "|pods/exec|get, create",
+    "|pods/attach|get, create",
+];
+
+/// [`LOOKING`] but for one verb on one resource.
+fn looking_without(resource: &str, verb: &str) -> Vec<String> {
+    LOOKING
+        .iter()
+        .filter_map(|rule| {
+            let (place, verbs) = rule.rsplit_once('|').unwrap();
+            if !place.ends_with(&format!("|{resource}")) {
+                return Some((*rule).to_owned());
+            }
+            let kept: Vec<&str> = verbs.split(", ").filter(|kept| *kept != verb).collect();
+            assert_ne!(kept.join(", "), verbs, "{resource} {verb} is asked for");
+            (!kept.is_empty()).then(|| format!("{place}|{}", kept.join(", ")))
+        })
+        .collect()
+}
+
+#[test]
+fn looking_without_a_permission_names_it_and_shows_the_rest() {
+    use Without::{Refuses, Tells, Works};
+    let Some(site) = Site::new() else { return };
+    let instance = &site.deployed("ea-ioc-01");
+    let cases: [(&[&str], &str, &str, Without); 15] = [
+        (&["ps"], "pods", "list", Refuses),
+        (&["ps"], "statefulsets", "list", Refuses),
+        (&["ps"], "deployments", "list", Refuses),
+        (&["ps"], "secrets", "list", Tells),
+        (&["status", instance], "statefulsets", "get", Refuses),
+        (&["status", instance], "deployments", "get", Works),
+        (&["status", instance], "pods", "list", Refuses),
+        (&["status", instance], "secrets", "list", Tells),
+        (&["status", instance], "events", "list", Tells),
+        (&["logs", instance], "pods", "list", Refuses),
+        (&["logs", instance], "pods/log", "get", Refuses),
+        (
+            &["attach", instance, "--tail", "1"],
+            "pods/log",
+            "get",
+            Tells,
+        ),
+        (&["attach", instance], "pods/exec", "get", Tells),
+        (
+            &["exec", instance, "--", "true"],
+            "pods/exec",
+            "get",
+            Refuses,
+        ),
+        (
+            &["exec", instance, "--", "true"],
+            "deployments",
+            "get",
+            Works,
+        ),
+    ];
+    for (number, (arguments, resource, verb, without)) in cases.into_iter().enumerate() {
+        let rules = looking_without(resource, verb);
+        let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+        let name = format!("looks-{number}");
+        let user = site.user(&name, &rules);
+        let output = as_user(&site, &user, arguments);
+        let report = format!("{arguments:?}: {}", site.report(&output));
+        let refusal = format!(
+            "`system:serviceaccount:beamline:{name}` may not {verb} `{resource}` in namespace `beamline`"
+        );
+        let is_refused = output.status.code() == Some(13);
+        assert_eq!(
+            report.contains(&refusal),
+            without != Works,
+            "{refusal}\n{report}"
+        );
+        assert_eq!(is_refused, without == Refuses, "{refusal}\n{report}");
+        assert!(without != Works || output.status.success(), "{report}");
+    }
+
+    // what is followed does not end by itself
+    let rules = looking_without("pods", "watch");
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    let mut follower = site
+        .command(&["logs", "-f", instance])
+        .env("KUBECONFIG", site.user("follows", &rules))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut notes = BufReader::new(follower.stderr.take().unwrap()).lines();
+    let told = notes.any(|note| note.unwrap().contains("may not watch `pods`"));
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+    assert!(told, "that nothing is watched is said");
 }
 
 #[test]

@@ -85,15 +85,28 @@ async fn by_name(cluster: &Cluster, name: &str) -> CommandResult<Option<Instance
         retrying(|| deployments.get_opt(name)),
     );
     let failed = |error| cluster.failed(format!("look for `{name}`"))(error);
+    let mut refusals = Vec::new();
     let found = [
-        stateful_set.map_err(failed)?.map(Workload::from),
-        deployment.map_err(failed)?.map(Workload::from),
-    ];
-    let workload = found.into_iter().flatten().next();
-    Ok(workload.map(|workload| Instance {
-        name: name.to_owned(),
-        workload,
-    }))
+        stateful_set.map(|found| found.map(Workload::from)),
+        deployment.map(|found| found.map(Workload::from)),
+    ]
+    .into_iter()
+    .filter_map(|asked| {
+        asked.unwrap_or_else(|error| {
+            refusals.push(error);
+            None
+        })
+    })
+    .next();
+    // who may see only one of the two kinds works with that kind
+    match (found, refusals.into_iter().next()) {
+        (Some(workload), _) => Ok(Some(Instance {
+            name: name.to_owned(),
+            workload,
+        })),
+        (None, Some(refusal)) => Err(failed(refusal)),
+        (None, None) => Ok(None),
+    }
 }
 
 /// Any workload of the release of that name.
