@@ -15,6 +15,7 @@ use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::fleet::kubernetes::Cluster;
+use crate::fleet::kubernetes::look;
 use crate::fleet::kubernetes::look::find::{self, Found};
 use crate::fleet::kubernetes::look::object::Pod;
 use crate::fleet::kubernetes::look::state;
@@ -23,6 +24,9 @@ use crate::fleet::logs::line::{LineBuffer, LogLine};
 use crate::fleet::logs::stream::Window;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
+/// How long the log of a pod is still read when the instance runs in another: its last words. A node that lost its
+/// power never ends it.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Pause before a log that was cut is read again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -175,6 +179,10 @@ struct PodWatch {
     events: BoxStream<'static, Result<Event<Pod>, watcher::Error>>,
     pods: BTreeMap<String, Pod>,
     listing: BTreeMap<String, Pod>,
+    cluster: Cluster,
+    /// Why changes are noticed late, until somebody was told.
+    refused: Option<String>,
+    was_refused: bool,
 }
 
 impl PodWatch {
@@ -189,10 +197,13 @@ impl PodWatch {
             events: watcher::watcher(api, config).default_backoff().boxed(),
             pods: BTreeMap::new(),
             listing: BTreeMap::new(),
+            cluster: cluster.clone(),
+            refused: None,
+            was_refused: false,
         }
     }
 
-    /// Waits until something has changed.
+    /// Waits until something has changed, or the watch was refused for the first time.
     async fn changed(&mut self, workload: &Workload) {
         while let Some(event) = self.events.next().await {
             let name = |pod: &Pod| pod.metadata.name.clone().unwrap_or_default();
@@ -217,7 +228,16 @@ impl PodWatch {
                     self.pods.remove(&name(&pod));
                     return;
                 }
-                Err(error) => tracing::debug!(%error, "the watch of a pod begins again"),
+                Err(error) => {
+                    tracing::debug!(%error, "the watch of a pod begins again");
+                    let failed = self.cluster.failed("watch the pods");
+                    let error = failed(look::watch::cause(error));
+                    if error.kind() == ErrorKind::Forbidden && !self.was_refused {
+                        self.was_refused = true;
+                        self.refused = Some(error.to_string());
+                        return;
+                    }
+                }
             }
         }
         std::future::pending::<()>().await;
@@ -265,9 +285,13 @@ pub async fn follow(
                 }
             }
             tokio::select! {
-                () = watch.changed(workload) => continue,
+                () = watch.changed(workload) => {}
                 () = cancel.cancelled() => return Ok(()),
             }
+            if !tell_refusal(&mut watch, said_to).await {
+                return Ok(());
+            }
+            continue;
         };
         told_waiting.clear();
         let node = pod.spec.node_name.clone().unwrap_or_default();
@@ -278,10 +302,14 @@ pub async fn follow(
             let told = if known.pod == identity.pod {
                 rest_of_run_before = true;
                 "was restarted".to_owned()
-            } else if *known_node == node {
-                format!("runs in a new pod on {node}")
             } else {
-                format!("runs on {node} now, no longer on {known_node}")
+                // all of it is new, and the clock of another node may be behind
+                window.since = None;
+                if *known_node == node {
+                    format!("runs in a new pod on {node}")
+                } else {
+                    format!("runs on {node} now, no longer on {known_node}")
+                }
             };
             if said_to.send(Said::Note(told)).await.is_err() {
                 return Ok(());
@@ -295,9 +323,20 @@ pub async fn follow(
         runs.push(Run::Newest);
         for run in runs {
             let mut log = lines(cluster, &pod, container, run, window, run == Run::Newest);
+            let mut ends: Option<tokio::time::Instant> = None;
             loop {
                 let line = tokio::select! {
                     line = log.next() => line,
+                    () = watch.changed(workload) => {
+                        if ends.is_none() && runs_elsewhere(&watch, container, &identity) {
+                            ends = Some(tokio::time::Instant::now() + LAST_WORDS);
+                        }
+                        if !tell_refusal(&mut watch, said_to).await {
+                            return Ok(());
+                        }
+                        continue;
+                    }
+                    () = passed(ends) => break,
                     () = cancel.cancelled() => return Ok(()),
                 };
                 match line {
@@ -337,6 +376,31 @@ pub async fn follow(
             }
         }
     }
+}
+
+/// Whether the newest pod is another than the one that is read, and has begun to run.
+fn runs_elsewhere(watch: &PodWatch, container: &str, read: &Identity) -> bool {
+    watch
+        .newest()
+        .and_then(|pod| identity(pod, container))
+        .is_some_and(|now| now.pod != read.pod)
+}
+
+/// Waits until a time; for ever without one.
+async fn passed(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Says, once, that this login may not watch. `false` when nobody listens any more.
+async fn tell_refusal(watch: &mut PodWatch, said_to: &mpsc::Sender<Said>) -> bool {
+    let Some(refusal) = watch.refused.take() else {
+        return true;
+    };
+    let note = format!("may go on late after a restart or a move: {refusal}");
+    said_to.send(Said::Note(note)).await.is_ok()
 }
 
 fn has_ended(pod: &Pod, container: &str) -> bool {

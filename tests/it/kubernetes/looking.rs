@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::proxy::{Fault, Proxy};
 use super::site::{Site, sim_image_name};
@@ -100,4 +100,34 @@ spec:
         "the log was asked for again after a cut: {}",
         site.report(&output)
     );
+}
+
+#[test]
+fn a_log_is_followed_to_another_node_also_when_the_first_one_never_ends_it() {
+    let Some(site) = Site::new() else { return };
+    let instance = &site.add("ea-ioc-01");
+    site.set(instance, "nodeSelector: {kubernetes.io/hostname: node-1}");
+    site.succeed(&["deploy", instance, "--yes"]);
+    let asked = AtomicUsize::new(0);
+    let proxy = Proxy::start(site.cluster(), move |request| {
+        let is_first = request.path.contains("/log?") && asked.fetch_add(1, Ordering::SeqCst) == 0;
+        is_first.then_some(Fault::HeldAfter(300))
+    });
+    let mut follower = site
+        .command(&["logs", "-f", instance])
+        .env("KUBECONFIG", proxy.kubeconfig(site.root()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut notes = BufReader::new(follower.stderr.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    site.succeed(&["move", instance, "node-2", "--yes"]);
+    let moved = "runs on node-2 now, no longer on node-1";
+    assert!(notes.any(|note| note.unwrap().contains(moved)));
+    let ready = "All initialization complete";
+    assert!(lines.any(|line| line.unwrap().contains(ready)));
+    follower.kill().unwrap();
+    follower.wait().unwrap();
 }

@@ -23,6 +23,8 @@ pub(super) enum Fault {
     Late(Duration),
     /// The answer is cut off after so many bytes of its body.
     CutAfter(usize),
+    /// After so many bytes of the body nothing more comes, and the connection stays open: the other end lost its power.
+    HeldAfter(usize),
     /// The API server is not asked, and this is the answer: a status code and a body.
     Instead(u16, String),
 }
@@ -175,7 +177,7 @@ fn serve(
                 .as_bytes(),
             );
         }
-        Some(Fault::LostAnswer | Fault::CutAfter(_)) | None => {}
+        Some(Fault::LostAnswer | Fault::CutAfter(_) | Fault::HeldAfter(_)) | None => {}
     }
     let mut server = TcpStream::connect(upstream)?;
     server.write_all(head.as_bytes())?;
@@ -188,7 +190,7 @@ fn serve(
         Some(Fault::LostAnswer) => {
             std::io::copy(&mut server, &mut std::io::sink())?;
         }
-        Some(Fault::CutAfter(bytes)) => {
+        Some(Fault::CutAfter(bytes) | Fault::HeldAfter(bytes)) => {
             let mut answers = BufReader::new(server);
             let mut line = String::new();
             while answers.read_line(&mut line)? > 2 {
@@ -198,6 +200,10 @@ fn serve(
             client.write_all(b"\r\n")?;
             let mut some = answers.take(u64::try_from(bytes).unwrap_or(u64::MAX));
             std::io::copy(&mut some, &mut client)?;
+            if matches!(fault, Some(Fault::HeldAfter(_))) {
+                // until `ioc` gives it up
+                client.peek(&mut [0])?;
+            }
         }
         _ => {
             std::io::copy(&mut server, &mut client)?;

@@ -374,7 +374,7 @@ fn step<K: Resource<DynamicType = ()>, T>(
 }
 
 /// The refusal inside a watch's error.
-fn cause(error: watcher::Error) -> kube::Error {
+pub(in crate::fleet::kubernetes) fn cause(error: watcher::Error) -> kube::Error {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
