@@ -160,6 +160,11 @@ fn unreachable(source: &(dyn Error + 'static), doing: &str, facts: &Facts) -> Co
         )
     };
     let last = chain.last().cloned().unwrap_or_default();
+    let last = match last.as_str() {
+        // tokio's words for a time that ran out
+        "deadline has elapsed" => "it gave no answer in time".to_owned(),
+        _ => last,
+    };
     error.caused_by(last).hint(facts.where_from.clone())
 }
 
@@ -462,6 +467,19 @@ mod tests {
             text.contains("exceeded quota: small, requested: pods=1") && text.contains("raised"),
             "{text}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_silent_is_told_in_words() {
+        let never = std::future::pending::<()>();
+        let elapsed = tokio::time::timeout(std::time::Duration::from_millis(1), never).await;
+        let error = kube::Error::Service(Box::new(elapsed.unwrap_err()));
+        let error = command_error(error, "list the pods", &facts());
+        assert_eq!(
+            error.to_string(),
+            "the Kubernetes API at https://k8s.site:6443 cannot be reached to list the pods"
+        );
+        assert_eq!(error.causes(), ["it gave no answer in time"]);
     }
 
     #[test]

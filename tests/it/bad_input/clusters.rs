@@ -114,6 +114,36 @@ fn an_api_server_that_is_not_there() {
     ");
 }
 
+/// Verbs that begin in different ways; all of them at once, because each waits.
+#[test]
+fn an_api_server_that_takes_connections_and_says_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    let context = with(&kubeconfig(&address, "{token: geheim}")).shown_as(address, "[SERVER]");
+    let verbs: [&[&str]; 4] = [
+        HISTORY,
+        &["ps", "-w", "-n", "t02"],
+        &["logs", "-f", "t02-ea-ioc-01", "-n", "t02"],
+        &["delete", "t02-ea-ioc-01", "-n", "t02", "--yes"],
+    ];
+    let begin = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        let asked = verbs.map(|verb| scope.spawn(|| context.refuse(verb)));
+        for report in asked.map(|thread| thread.join().unwrap()) {
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(report, @"
+                exit code: 12
+                ----- stderr -----
+                error: the Kubernetes API at [SERVER] cannot be reached to ask for its version
+                  cause: it gave no answer in time
+                hint: context `site` of the kubeconfig leads to [SERVER]; `--context` names another
+                ");
+            }
+        }
+    });
+    assert!(begin.elapsed() < std::time::Duration::from_mins(1));
+}
+
 #[test]
 fn an_address_where_something_else_answers() {
     let address = server("200 OK", "<html>");
