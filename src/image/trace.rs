@@ -197,6 +197,18 @@ fn hint(output: &[String]) -> Option<String> {
         .find(|(text, _)| output.iter().any(|line| line.contains(text)))
         .map(|(_, hint)| (*hint).to_owned())
         .or_else(|| missing_header(output))
+        .or_else(|| missing_program(output))
+}
+
+/// A program that the developer image does not have, as bash tells it.
+fn missing_program(output: &[String]) -> Option<String> {
+    let program = output.iter().find_map(|line| {
+        let told = line.strip_suffix(": command not found")?;
+        Some(told.rsplit(": ").next().unwrap_or(told))
+    })?;
+    Some(format!(
+        "the image below has no `{program}`: take a `base` that has EPICS and its build tools, such as `epics-base`, or name the program's Debian package in `packages.build` of a recipe or `developer.packages` of the image"
+    ))
 }
 
 /// A header that no package of the recipe brings.
@@ -241,6 +253,10 @@ mod tests {
                 "`asynDriver.h`",
             ),
             ("cp: write error: No space left on device", "disk is full"),
+            (
+                "/build/build.sh: line 18: make: command not found",
+                "has no `make`",
+            ),
         ] {
             let hint = hint(&[line.to_owned()]).unwrap();
             assert!(hint.contains(word), "{line}: {hint}");

@@ -1,5 +1,6 @@
 //! Images through the engine into a real registry.
 
+use base64::Engine as _;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
 use ioc::cli::global::{ColorChoice, GlobalArgs, OutputFormat};
@@ -75,4 +76,57 @@ async fn an_image_of_the_engine_is_pushed_and_found() {
         .unwrap();
     assert!(again.was_there);
     assert_eq!(again.digest, pushed.digest);
+}
+
+#[test]
+fn what_is_built_is_pushed_with_the_login_of_docker() {
+    let Some(bed) = Bed::new("built") else { return };
+    let Some(host) = crate::testbed::part("engine.sh", "DOCKER_HOST") else {
+        return;
+    };
+    let context = bed.context.env("DOCKER_HOST", host);
+    let place = format!("{}/{}", bed.login, bed.folder);
+    context.write(
+        "ioc.toml",
+        format!(
+            "[images]\nregistry = \"{place}\"\n[registry]\nplain-http = [\"{}\"]\n",
+            bed.login
+        ),
+    );
+    let definition = "description: tiny\nbase: os\n";
+    context.write("generic-iocs/tiny/image.yaml", definition);
+    let build = ["build", "tiny", "--push"];
+    let report = context.run(&build);
+    assert!(report.starts_with("exit code: 8\n"), "{report}");
+    assert!(
+        report.contains("wants a login to read, and there is none")
+            && report.contains(&format!("not pushed: {place}/tiny-developer:latest")),
+        "{report}"
+    );
+
+    let login =
+        base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", bed.user, bed.password));
+    let logins = format!(
+        "{{\"auths\": {{\"{}\": {{\"auth\": \"{login}\"}}}}}}",
+        bed.login
+    );
+    let file = context.root().join("home/.docker/config.json");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, logins).unwrap();
+    let report = context.run(&build);
+    assert!(
+        report.contains(&format!("pushed {place}/tiny-developer:latest"))
+            && report.contains(&format!("pushed {place}/tiny-runtime:latest")),
+        "{report}"
+    );
+    let images = context.json(&build);
+    let images = images.as_array().unwrap();
+    assert_eq!(images.len(), 2);
+    for image in images {
+        assert_eq!(image["state"], "up to date");
+        let digest = image["digest"].as_str().unwrap();
+        assert!(digest.starts_with("sha256:"), "{digest}");
+    }
+    let again = context.run(&build);
+    assert_eq!(again.matches("the registry has it already").count(), 2);
 }
