@@ -14,7 +14,7 @@ use crate::fleet::answer::Answer;
 use crate::fleet::deploy::Options;
 use crate::fleet::overview::{self, Wanted};
 use crate::fleet::progress::Progress;
-use crate::fleet::session::{Fleet, Subject};
+use crate::fleet::session::{Fleet, Session, Subject};
 use crate::ui::confirm::confirm;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 use crate::ui::printer::Printer;
@@ -251,6 +251,49 @@ pub(crate) fn warn_of_duplicates(answer: Option<&Answer>, printer: &Printer) {
             "`{pv}` is served more than once, also at {}: clients take whichever answers first",
             others.join(", ")
         ));
+    }
+}
+
+/// Does something to an instance, after repairing what a command that was killed has left of it, which is said.
+///
+/// # Errors
+///
+/// Those of the repair and of `act`.
+pub(crate) async fn repaired<T>(
+    session: &mut Session<'_>,
+    instance: &str,
+    printer: &Printer,
+    act: impl AsyncFnOnce(&mut Session<'_>, &Steps) -> CommandResult<T>,
+) -> CommandResult<T> {
+    let steps = Steps::begin(printer, instance);
+    let result: CommandResult<_> = async {
+        let told = session.repair_if_needed(&steps).await?;
+        Ok((told, act(session, &steps).await?))
+    }
+    .await;
+    steps.end();
+    let (told, value) = result?;
+    if let Some(told) = told {
+        printer.warning(told);
+    }
+    Ok(value)
+}
+
+/// Says that an instance runs again, and who answers.
+pub(crate) fn runs_again(
+    instance: &str,
+    outcome: &'static str,
+    answer: Option<Answer>,
+    printer: &Printer,
+) -> Done {
+    warn_of_duplicates(answer.as_ref(), printer);
+    printer.info(format!(
+        "{instance}: {outcome}, {}",
+        answered(answer.as_ref())
+    ));
+    Done {
+        answer,
+        ..Done::new(instance, outcome)
     }
 }
 

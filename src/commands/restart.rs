@@ -1,10 +1,10 @@
 //! `ioc restart`: stopped and started in the same containers.
 
 use crate::cli::lifecycle::RestartArgs;
-use crate::commands::acting::{self, Done, Steps};
+use crate::commands::acting::{self, Steps};
 use crate::commands::target::Target;
 use crate::commands::{Context, Outcome, kubernetes};
-use crate::fleet::session::Fleet;
+use crate::fleet::session::{Fleet, Session};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// Restarts instances.
@@ -37,30 +37,16 @@ pub(crate) async fn restart(args: &RestartArgs, context: &Context) -> CommandRes
         let options = options.clone();
         async move {
             let mut session = fleet.open(&subject, Some("restarts"))?;
-            let steps = Steps::begin(printer, &subject.instance);
-            let result: CommandResult<_> = async {
-                let told = session.repair_if_needed(&steps).await?;
-                Ok((
-                    told,
-                    session.restart(&options, &steps, &context.cancel).await?,
-                ))
-            }
-            .await;
-            steps.end();
-            let (told, answer) = result?;
-            if let Some(told) = told {
-                printer.warning(told);
-            }
-            acting::warn_of_duplicates(answer.as_ref(), printer);
-            printer.info(format!(
-                "{}: restarted, {}",
-                subject.instance,
-                acting::answered(answer.as_ref())
-            ));
-            Ok(Done {
+            let act = async |session: &mut Session<'_>, steps: &Steps| {
+                session.restart(&options, steps, &context.cancel).await
+            };
+            let answer = acting::repaired(&mut session, &subject.instance, printer, act).await?;
+            Ok(acting::runs_again(
+                &subject.instance,
+                "restarted",
                 answer,
-                ..Done::new(&subject.instance, "restarted")
-            })
+                printer,
+            ))
         }
     })
     .await

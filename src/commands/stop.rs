@@ -4,7 +4,7 @@ use crate::cli::lifecycle::StopArgs;
 use crate::commands::acting::{self, Done, Steps};
 use crate::commands::target::Target;
 use crate::commands::{Context, Outcome, kubernetes};
-use crate::fleet::session::Fleet;
+use crate::fleet::session::{Fleet, Session};
 use crate::ui::error::CommandResult;
 
 /// Stops instances.
@@ -28,17 +28,8 @@ pub(crate) async fn stop(args: &StopArgs, context: &Context) -> CommandResult<Ou
     let name = |subject: &crate::fleet::session::Subject| subject.instance.clone();
     acting::in_order(subjects, name, context, |subject| async move {
         let mut session = fleet.open(&subject, Some("stops"))?;
-        let steps = Steps::begin(printer, &subject.instance);
-        let result: CommandResult<_> = async {
-            let told = session.repair_if_needed(&steps).await?;
-            Ok((told, session.stop(&steps).await?))
-        }
-        .await;
-        steps.end();
-        let (told, ()) = result?;
-        if let Some(told) = told {
-            printer.warning(told);
-        }
+        let act = async |session: &mut Session<'_>, steps: &Steps| session.stop(steps).await;
+        acting::repaired(&mut session, &subject.instance, printer, act).await?;
         printer.info(format!("{}: stopped", subject.instance));
         Ok(Done::new(&subject.instance, "stopped"))
     })

@@ -6,23 +6,6 @@ use crate::context::{TestContext, repository};
 
 const FOLDER: &str = "beamlines/t02/services/t02-ea-ioc-01";
 
-/// A project with a beamline and one instance that has no findings.
-fn project() -> TestContext {
-    let context = TestContext::new();
-    context.write(
-        "generic-iocs/ioc-sim/image.yaml",
-        "description: x\nbase: os\n",
-    );
-    for arguments in [
-        &["new", "beamline", "t02"][..],
-        &["new", "instance", "t02-ea-ioc-01", "--image", "ioc-sim"],
-    ] {
-        let output = context.run(arguments);
-        assert!(output.starts_with("exit code: 0"), "{output}");
-    }
-    context
-}
-
 /// The findings of a check of `t02`, without the lines about images that are not at hand.
 fn check(context: &TestContext) -> String {
     let output = context.run(&["check", "t02", "--no-engine"]);
@@ -53,7 +36,7 @@ fn the_example_has_no_findings_and_what_was_not_checked_is_said() {
 
 #[test]
 fn no_engine_is_a_finding() {
-    let context = project();
+    let context = TestContext::with_instance();
     let output = context.run(&["--engine", "unix:///nowhere.sock", "check", "t02"]);
     insta::assert_snapshot!(output, @"
     exit code: 0
@@ -77,7 +60,7 @@ fn no_engine_is_a_finding() {
 
 #[test]
 fn findings_as_data() {
-    let context = project();
+    let context = TestContext::with_instance();
     values(&context, "ioc-instance:\n  iamge: a/b:1\n");
     let output = context
         .command(&["check", "t02", "--no-engine", "-o", "json"])
@@ -116,7 +99,7 @@ fn findings_as_data() {
 
 #[test]
 fn a_misspelt_value() {
-    let context = project();
+    let context = TestContext::with_instance();
     values(
         &context,
         "ioc-instance:\n  image: a/b:1\n  hostNetwrok: true\nioc-instnace: {}\n",
@@ -143,7 +126,7 @@ fn a_misspelt_value() {
 
 #[test]
 fn a_key_that_stands_twice_and_broken_yaml() {
-    let context = project();
+    let context = TestContext::with_instance();
     values(&context, "ioc-instance:\n  image: a/b:1\n  image: a/b:2\n");
     insta::assert_snapshot!(check(&context), @"
     exit code: 1
@@ -185,7 +168,7 @@ fn a_key_that_stands_twice_and_broken_yaml() {
 
 #[test]
 fn a_bomb_is_refused() {
-    let context = project();
+    let context = TestContext::with_instance();
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let row = vec![format!("*a{}", level - 1); 10].join(", ");
@@ -199,7 +182,7 @@ fn a_bomb_is_refused() {
 
 #[test]
 fn images_that_cannot_be() {
-    let context = project();
+    let context = TestContext::with_instance();
     values(
         &context,
         "ioc-instance:\n  image: localhost/ioc-sin-runtime:latest\n",
@@ -232,7 +215,7 @@ fn images_that_cannot_be() {
 
 #[test]
 fn a_configuration_without_a_start_up_file() {
-    let context = project();
+    let context = TestContext::with_instance();
     let config = context.project().join(FOLDER).join("config");
     std::fs::rename(config.join("st.cmd"), config.join("st.cdm")).unwrap();
     insta::assert_snapshot!(check(&context), @"
@@ -260,7 +243,7 @@ fn a_configuration_without_a_start_up_file() {
 
 #[test]
 fn a_binary_file_and_a_folder_in_the_configuration() {
-    let context = project();
+    let context = TestContext::with_instance();
     context.write(&format!("{FOLDER}/config/map.bin"), [b'a', b'\n', 0, 255]);
     context.write(&format!("{FOLDER}/config/old/x.db"), "");
     context.write(&format!("{FOLDER}/config/st.cmd~"), "");
@@ -285,7 +268,7 @@ fn a_binary_file_and_a_folder_in_the_configuration() {
 
 #[test]
 fn a_configuration_that_is_too_large() {
-    let context = project();
+    let context = TestContext::with_instance();
     context.write(&format!("{FOLDER}/config/large.db"), "#".repeat(1_100_000));
     insta::assert_snapshot!(check(&context), @"
     exit code: 1
@@ -304,7 +287,7 @@ fn a_configuration_that_is_too_large() {
 
 #[test]
 fn links_that_leave_or_lead_nowhere() {
-    let context = project();
+    let context = TestContext::with_instance();
     context.write("secret", "password");
     context.symlink("../../../../../secret", &format!("{FOLDER}/config/key"));
     context.symlink("nowhere.db", &format!("{FOLDER}/config/x.db"));
@@ -325,7 +308,7 @@ fn links_that_leave_or_lead_nowhere() {
 
 #[test]
 fn a_database_that_does_not_parse_and_a_macro_that_is_missing() {
-    let context = project();
+    let context = TestContext::with_instance();
     context.write(
         &format!("{FOLDER}/config/x.db"),
         "record(ai, \"$(P)X\") {\n    field(DESC, \"a)\n}\n",
@@ -365,7 +348,7 @@ fn a_database_that_does_not_parse_and_a_macro_that_is_missing() {
 
 #[test]
 fn a_start_up_that_cannot_be_followed_is_said() {
-    let context = project();
+    let context = TestContext::with_instance();
     context.write(&format!("{FOLDER}/config/start.sh"), "exec ioc st.cmd\n");
     insta::assert_snapshot!(check(&context), @"
     exit code: 0
@@ -378,7 +361,7 @@ fn a_start_up_that_cannot_be_followed_is_said() {
 
 #[test]
 fn two_instances_with_the_same_prefix_records_and_ports() {
-    let context = project();
+    let context = TestContext::with_instance();
     for name in ["t02-ea-ioc-02", "t02-mo-ioc-01"] {
         let new = ["new", "instance", name, "--image", "ioc-sim"];
         assert!(context.run(&new).starts_with("exit code: 0"));
@@ -429,7 +412,7 @@ fn two_instances_with_the_same_prefix_records_and_ports() {
 
 #[test]
 fn names_of_instances() {
-    let context = project();
+    let context = TestContext::with_instance();
     let plain = "apiVersion: v2\nname: plain\nversion: 1.0.0\n";
     let long = "x".repeat(53);
     for name in ["t02_bad", "T02-EA-IOC-01", &long] {
@@ -476,7 +459,7 @@ fn names_of_instances() {
 
 #[test]
 fn what_the_local_backend_cannot_do() {
-    let context = project();
+    let context = TestContext::with_instance();
     values(
         &context,
         "ioc-instance:\n  image: localhost/ioc-sim-runtime:latest\n  initContainers: [{name: first, image: a:1}]\n",
@@ -494,7 +477,7 @@ fn what_the_local_backend_cannot_do() {
 
 #[test]
 fn a_pipe_in_the_configuration_is_refused_and_not_read() {
-    let context = project();
+    let context = TestContext::with_instance();
     let path = context.project().join(FOLDER).join("config/x.db");
     let made = std::process::Command::new("mkfifo")
         .arg(&path)
@@ -516,7 +499,7 @@ fn a_pipe_in_the_configuration_is_refused_and_not_read() {
 
 #[test]
 fn a_folder_that_is_no_services_repository_or_an_unknown_name() {
-    let context = project();
+    let context = TestContext::with_instance();
     context.write("empty/README", "");
     insta::assert_snapshot!(context.run(&["check", "empty", "--no-engine"]), @"
     exit code: 3

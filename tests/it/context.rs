@@ -58,6 +58,18 @@ impl TestContext {
         self.env("DOCKER_HOST", format!("unix://{}", socket.display()))
     }
 
+    /// A project with a beamline `t02` and its one instance `t02-ea-ioc-01`, which has no findings.
+    pub(crate) fn with_instance() -> Self {
+        let context = Self::new();
+        context.write(
+            "generic-iocs/ioc-sim/image.yaml",
+            "description: x\nbase: os\n",
+        );
+        context.succeed(&["new", "beamline", "t02"]);
+        context.succeed(&["new", "instance", "t02-ea-ioc-01", "--image", "ioc-sim"]);
+        context
+    }
+
     /// Sets an environment variable for the commands that follow.
     pub(crate) fn env(mut self, key: &str, value: impl Into<String>) -> Self {
         self.variables.push((key.to_owned(), value.into()));

@@ -6,23 +6,6 @@ use std::process::Command;
 use crate::context::{TestContext, repository};
 use crate::testbed;
 
-/// A project with a beamline and one instance `t02-ea-ioc-01`.
-fn project() -> TestContext {
-    let context = TestContext::new();
-    context.write(
-        "generic-iocs/ioc-sim/image.yaml",
-        "description: x\nbase: os\n",
-    );
-    for arguments in [
-        &["new", "beamline", "t02"][..],
-        &["new", "instance", "t02-ea-ioc-01", "--image", "ioc-sim"],
-    ] {
-        let output = context.run(arguments);
-        assert!(output.starts_with("exit code: 0"), "{output}");
-    }
-    context
-}
-
 const VALUES: &str = "beamlines/t02/services/t02-ea-ioc-01/values.yaml";
 
 /// What the real helm prints for an instance folder, or its error.
@@ -90,7 +73,7 @@ fn every_branch_of_the_library_chart_renders_as_with_helm() {
     let Some(binary) = testbed::part("helm.sh", "HELM_BINARY") else {
         return;
     };
-    let context = project();
+    let context = TestContext::with_instance();
     let folder = context
         .project()
         .join("beamlines/t02/services/t02-ea-ioc-01");
@@ -242,7 +225,7 @@ fn a_repository_of_epics_containers_has_no_findings() {
 
 #[test]
 fn manifests_as_data() {
-    let context = project();
+    let context = TestContext::with_instance();
     let json = context.succeed(&["render", "t02-ea-ioc-01", "-o", "json"]);
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     let kinds: Vec<&str> = value[0]["manifests"]
@@ -260,7 +243,7 @@ fn manifests_as_data() {
 
 #[test]
 fn a_misspelt_value_and_a_wrong_type() {
-    let context = project();
+    let context = TestContext::with_instance();
     context.write(VALUES, "ioc-instance:\n  image: a/b:1\n  hostNetwrok: true\n  iocEnv:\n    - {name: A, value: 5}\n  resources:\n    limits: {cpu: 2, memory: lots}\n  imagePullPolicy: Alway\n  devices: [{type: CharDevice}]\n");
     insta::assert_snapshot!(context.run(&["render", "t02-ea-ioc-01"]), @r#"
     exit code: 3
@@ -299,7 +282,7 @@ fn a_misspelt_value_and_a_wrong_type() {
 
 #[test]
 fn a_value_of_the_command_line_has_no_file() {
-    let context = project();
+    let context = TestContext::with_instance();
     insta::assert_snapshot!(context.run(&["render", "t02-ea-ioc-01", "--set", "ioc-instance.domain=5"]), @r#"
     exit code: 3
     ----- stderr -----
@@ -318,7 +301,7 @@ fn a_value_of_the_command_line_has_no_file() {
 
 #[test]
 fn a_required_value_that_is_missing_shows_the_way_through_the_templates() {
-    let context = project();
+    let context = TestContext::with_instance();
     context.write(VALUES, "ioc-instance: {}\n");
     insta::assert_snapshot!(context.run(&["render", "t02-ea-ioc-01"]), @r#"
     exit code: 3
@@ -333,7 +316,7 @@ fn a_required_value_that_is_missing_shows_the_way_through_the_templates() {
 
 #[test]
 fn a_template_that_fails_shows_file_and_line() {
-    let context = project();
+    let context = TestContext::with_instance();
     let chart = "beamlines/t02/services/t02-ff-ioc-01";
     context.write(
         &format!("{chart}/Chart.yaml"),
@@ -381,7 +364,7 @@ fn a_template_that_fails_shows_file_and_line() {
 
 #[test]
 fn a_chart_that_is_not_vendored() {
-    let context = project();
+    let context = TestContext::with_instance();
     let chart = "beamlines/t02/services/t02-ff-ioc-01";
     context.write(
         &format!("{chart}/Chart.yaml"),
@@ -401,7 +384,7 @@ fn a_chart_that_is_not_vendored() {
 
 #[test]
 fn a_link_out_of_the_repository() {
-    let context = project();
+    let context = TestContext::with_instance();
     context.write("secret", "password");
     context.symlink(
         "../../../../../secret",
@@ -432,7 +415,7 @@ fn a_link_out_of_the_repository() {
 
 #[test]
 fn broken_yaml_and_a_bomb() {
-    let context = project();
+    let context = TestContext::with_instance();
     context.write(VALUES, "ioc-instance:\n  image: [a\n  prefix: b\n");
     insta::assert_snapshot!(context.run(&["render", "t02-ea-ioc-01"]), @"
     exit code: 3
@@ -455,7 +438,7 @@ fn broken_yaml_and_a_bomb() {
 
 #[test]
 fn an_instance_that_two_beamlines_have() {
-    let context = project();
+    let context = TestContext::with_instance();
     let plain = "apiVersion: v2\nname: plain\nversion: 1.0.0\n";
     context.write("other/services/t02-ea-ioc-01/Chart.yaml", plain);
     let mut project = std::fs::read_to_string(context.project().join("ioc.toml")).unwrap();
@@ -476,7 +459,7 @@ fn an_instance_that_two_beamlines_have() {
 
 #[test]
 fn an_unknown_instance_or_beamline() {
-    let context = project();
+    let context = TestContext::with_instance();
     insta::assert_snapshot!(context.run(&["render", "t02-ae-ioc-01"]), @"
     exit code: 4
     ----- stderr -----

@@ -262,12 +262,7 @@ fn sweep(step: usize) {
         ]);
         kill_at += 2 * step;
     }
-    assert!(
-        site.object("statefulsets")["items"]
-            .as_array()
-            .unwrap()
-            .is_empty()
-    );
+    assert!(site.has_no("statefulsets"));
 }
 
 #[test]

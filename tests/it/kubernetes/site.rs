@@ -185,6 +185,11 @@ impl Site {
         self.cluster.object(&["--namespace", &self.name, what])
     }
 
+    /// Whether there is no object of a kind in the namespace.
+    pub(crate) fn has_no(&self, kind: &str) -> bool {
+        self.object(kind)["items"].as_array().unwrap().is_empty()
+    }
+
     /// The pod of an instance, if there is one.
     pub(crate) fn pod(&self, instance: &str) -> Option<Value> {
         let pods = self.object("pods");

@@ -1,5 +1,7 @@
 //! The story of an instance on a cluster: everything that the API server knows about it, asked side by side.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use k8s_openapi::api::core::v1 as core;
@@ -537,7 +539,8 @@ async fn volumes(
         if volume.name.starts_with("kube-api-access-") {
             continue;
         }
-        let mounted_at: Vec<String> = spec
+        // containers of one pod mostly have it at the same place
+        let mounted_at: BTreeSet<String> = spec
             .containers
             .iter()
             .flat_map(|container| container.volume_mounts.iter().flatten())
@@ -566,7 +569,7 @@ async fn volumes(
             name: volume.name.clone(),
             source,
             state,
-            mounted_at,
+            mounted_at: mounted_at.into_iter().collect(),
         });
     }
     told
