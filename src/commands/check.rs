@@ -290,7 +290,8 @@ fn target(
         only,
         namespace: beamline.map_or_else(folder_name, |beamline| beamline.namespace.clone()),
         context: beamline.and_then(|beamline| beamline.context.clone()),
-        backend: beamline.map_or_else(Backend::default, |beamline| beamline.backend),
+        // of a folder that belongs to no beamline nobody said that it runs on one machine only
+        backend: beamline.map_or(Backend::Kubernetes, |beamline| beamline.backend),
         repository,
     })
 }

@@ -235,7 +235,8 @@ impl<'a> Work<'a> {
             remote: None,
             version: None,
             charts: Vec::new(),
-            backend: crate::project::Backend::default(),
+            // nobody said that it runs on one machine only, and a cluster may do what that cannot
+            backend: crate::project::Backend::Kubernetes,
             context: None,
             namespace: name.clone(),
             name,

@@ -20,9 +20,15 @@ fail() { printf 'helm3.sh: error: %s\n' "$1" >&2; [ -z "${2:-}" ] || printf 'hin
 
 if [ ! -x "$binary" ]; then
     go_environment "Helm 3"
+    # the Kubernetes version that released programs are given at link time: that of their client library
+    package=helm.sh/helm/v3
+    kubernetes=
+    for part in chartutil lint/rules; do
+        kubernetes+=" -X $package/pkg/$part.k8sVersionMajor=1 -X $package/pkg/$part.k8sVersionMinor=37"
+    done
     sources=$(go_module helm.sh/helm/v3 "$version")
     go_build "$sources" ./cmd/helm "$binary" \
-        "-X helm.sh/helm/v3/internal/version.version=$version" "-mod=mod"
+        "-X $package/internal/version.version=$version $kubernetes" "-mod=mod"
     go_tidy_up
 fi
 say "$("$binary" version --short)"

@@ -114,6 +114,27 @@ fn charts_are_pushed_once_and_what_is_there_is_left_alone() {
 }
 
 #[test]
+fn a_chart_that_only_a_cluster_can_run_is_checked_and_released() {
+    let Some(host) = registry() else {
+        return;
+    };
+    let context = TestContext::new().without_engine();
+    GitRepository::new(context.project())
+        .write(
+            "services/opis/Chart.yaml",
+            "apiVersion: v2\nname: opis\nversion: 0.1.0\n",
+        )
+        .write(
+            "services/opis/templates/o.yaml",
+            "apiVersion: v1\nkind: Service\nmetadata: {name: opis}\nspec: {ports: [{port: 80}]}\n",
+        )
+        .release("2026.1.1");
+    context.succeed(&["check", "."]);
+    let released = context.json(&["release", "--charts", &place(&host), "--plain-http"]);
+    assert_eq!(states(&released), ["pushed"]);
+}
+
+#[test]
 fn a_released_chart_renders_to_what_the_repository_renders_to() {
     let Some(host) = registry() else {
         return;
