@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::{Bed, bytes};
+use crate::context::TestContext;
 
 #[test]
 fn what_ioc_pushes_helm_pulls_and_the_digest_is_the_same() {
@@ -181,7 +182,7 @@ fn template_writes_the_files_that_helm_writes() {
         let theirs = format!("theirs-{folder}");
         let ours = format!("ours-{folder}");
         let call = ["template", "rel", "app", "--output-dir"];
-        let said = bed.helm_succeeds(&[&call, &[theirs.as_str()], options].concat());
+        let said = bed.helm_succeeds(&[&call[..], &[theirs.as_str()], options].concat());
         let own = bed
             .context
             .succeed(&[&["chart"], &call[..], &[ours.as_str()], options].concat());
