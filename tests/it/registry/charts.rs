@@ -175,7 +175,8 @@ fn template_writes_the_files_that_helm_writes() {
     bed.context.write("app/crds/a.yaml", "kind: A\n");
     for (folder, options) in [
         ("plain", &[][..]),
-        ("all", &["--include-crds", "--release-name"]),
+        ("all", &["--include-crds"]),
+        ("named", &["--release-name"]),
         ("few", &["--skip-tests"]),
         ("fewer", &["--no-hooks"]),
     ] {
