@@ -82,21 +82,25 @@ spec:
         .spawn()
         .unwrap();
     let lines = BufReader::new(follower.stdout.take().unwrap()).lines();
-    for (number, line) in lines.enumerate().take(90) {
+    let times_asked = || {
+        let seen = proxy.seen();
+        let logs = seen.iter().filter(|request| request.path.contains("/log"));
+        logs.count()
+    };
+    // on a slow machine many lines are there at once, and a cut or two changes nothing
+    for (number, line) in lines.enumerate().take(1000) {
         assert_eq!(line.unwrap(), format!("line {number}"));
         if number % 30 == 29 {
+            if times_asked() >= 3 {
+                break;
+            }
             proxy.cut();
         }
     }
     follower.kill().unwrap();
     let output = follower.wait_with_output().unwrap();
     assert!(
-        proxy
-            .seen()
-            .iter()
-            .filter(|request| request.path.contains("/log"))
-            .count()
-            >= 3,
+        times_asked() >= 3,
         "the log was asked for again after a cut: {}",
         site.report(&output)
     );
