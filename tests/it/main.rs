@@ -13,6 +13,7 @@
 )]
 
 mod alarm;
+mod alarm_server;
 mod architecture;
 mod bad_input;
 mod beamline;
