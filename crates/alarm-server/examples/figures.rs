@@ -33,16 +33,16 @@ sys.stdin.read()
 "#;
 
 async fn open(bus: &str) -> Outcome<Arc<dyn Bus>> {
-    Ok(match bus.strip_prefix("kafka:") {
-        Some(servers) => {
-            let options = bus::kafka::Options::default();
-            Arc::new(bus::kafka::Kafka::connect(servers, &Properties::default(), options).await?)
-        }
-        None => {
-            let options = bus::embedded::Options::default();
-            Arc::new(bus::embedded::Embedded::open(Path::new(bus), options)?)
-        }
-    })
+    if let Some(servers) = bus.strip_prefix("kafka:") {
+        let options = bus::kafka::Options::default();
+        let kafka = bus::kafka::Kafka::connect(servers, &Properties::default(), options).await?;
+        return Ok(Arc::new(kafka));
+    }
+    let options = bus::embedded::Options::default();
+    Ok(Arc::new(bus::embedded::Embedded::open(
+        Path::new(bus),
+        options,
+    )?))
 }
 
 /// The process that is measured.
@@ -261,7 +261,7 @@ async fn measure(words: &[String]) -> Outcome<()> {
         let mut late = latencies(&mut *reader, Duration::from_secs(seconds)).await?;
         let (memory_after, after) = usage(server.id())?;
         late.sort_by(f64::total_cmp);
-        let part = |part: f64| {
+        let late_at = |part: f64| {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -280,8 +280,8 @@ async fn measure(words: &[String]) -> Outcome<()> {
             out,
             "{start}: {} states in {seconds} s; value to reader p50 {:.1} ms, p99 {:.1} ms; {processor:.1} % of a core; {} MiB, {} MiB after",
             late.len(),
-            part(0.5),
-            part(0.99),
+            late_at(0.5),
+            late_at(0.99),
             memory / 1024,
             memory_after / 1024,
         )?;

@@ -67,7 +67,8 @@ struct StepReport {
 
 #[derive(Debug, Serialize)]
 struct Field {
-    field: &'static str,
+    #[serde(rename = "field")]
+    name: &'static str,
     before: String,
     after: String,
 }
@@ -237,7 +238,7 @@ fn report(plan: &Plan, warnings: Vec<String>) -> Report {
             Step::Remove { .. } => ("remove", Vec::new()),
             Step::Change { fields, .. } => {
                 let fields = fields.iter().map(|change| Field {
-                    field: change.field,
+                    name: change.field,
                     before: change.before.clone(),
                     after: change.after.clone(),
                 });

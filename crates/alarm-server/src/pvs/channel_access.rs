@@ -1,6 +1,7 @@
 //! PVs by Channel Access: the client of [`ca`], with values as the alarm logic has them.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub struct ChannelAccess {
     context: Context,
     events: Events,
     shapes: HashMap<u64, Shape>,
+    /// Addresses of servers as text, one for all their PVs.
+    servers: HashMap<SocketAddr, Arc<str>>,
     /// Names that cannot be asked for.
     impossible: Vec<PvEvent>,
 }
@@ -53,6 +56,7 @@ impl ChannelAccess {
             context,
             events,
             shapes: HashMap::new(),
+            servers: HashMap::new(),
             impossible: Vec::new(),
         }
     }
@@ -63,8 +67,9 @@ impl ChannelAccess {
                 if let Some(shape) = self.shapes.get_mut(&id.0) {
                     shape.count = count;
                 }
+                let text = self.servers.entry(server);
                 PvNews::Connected {
-                    server: server.to_string().into(),
+                    server: Arc::clone(text.or_insert_with(|| server.to_string().into())),
                 }
             }
             Event::Value(update) => {

@@ -73,15 +73,14 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap())
+        let mut lines = BufReader::new(process.stdout.take().unwrap())
             .lines()
             .map_while(Result::ok);
         let address = lines
-            .filter_map(|line| {
+            .find_map(|line| {
                 line.split_once("ADDRESS ")
                     .map(|(_before, address)| address.to_owned())
             })
-            .next()
             .unwrap()
             .parse()
             .unwrap();
@@ -124,7 +123,7 @@ impl Server {
 
     /// Waits until a PV stands so.
     async fn until(&self, pv: &str, wanted: (&str, &str)) {
-        let waited = async {
+        let reached = async {
             loop {
                 let (_, story) =
                     ask(self.address, "GET", &format!("/v1/item?at={pv}"), &[], None).await;
@@ -135,7 +134,7 @@ impl Server {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), waited)
+        tokio::time::timeout(Duration::from_secs(30), reached)
             .await
             .unwrap();
     }
@@ -162,14 +161,13 @@ impl Dice {
 }
 
 fn database() -> String {
-    (0..PVS)
-        .map(|number| {
-            format!(
-                "record(ai, \"k{number}\") {{ field(VAL,\"0\") field(PINI,\"YES\") field(UDF,\"0\")\n \
-                 field(HIGH,\"1\") field(HSV,\"MINOR\") field(HIHI,\"2\") field(HHSV,\"MAJOR\") }}\n"
-            )
-        })
-        .collect()
+    let record = |number| {
+        format!(
+            "record(ai, \"k{number}\") {{ field(VAL,\"0\") field(PINI,\"YES\") field(UDF,\"0\")\n \
+             field(HIGH,\"1\") field(HSV,\"MINOR\") field(HIHI,\"2\") field(HHSV,\"MAJOR\") }}"
+        )
+    };
+    (0..PVS).map(record).collect::<Vec<_>>().join("\n")
 }
 
 async fn configure(bus: &dyn Bus, latching: bool) {
@@ -189,6 +187,9 @@ async fn configure(bus: &dyn Bus, latching: bool) {
     writer.send(records.collect()).unwrap();
     writer.flush().await.unwrap();
 }
+
+/// Times of the states by key, in seconds.
+type Seen = HashMap<String, Vec<i64>>;
 
 /// What is known of a PV: what it has to be, or that somebody was just changing it.
 #[derive(Debug, Clone, Default)]
@@ -369,8 +370,8 @@ async fn a_broker_that_is_away_for_a_while_gets_everything_in_order() {
     let stop = CancellationToken::new();
     let server = tokio::spawn(shell.run(stop.clone()));
     let mut reader = bus.read(&[("X".into(), From::Beginning)]).await.unwrap();
-    let mut seen: HashMap<String, Vec<i64>> = HashMap::new();
-    let mut read = async |wanted: &dyn Fn(&HashMap<String, Vec<i64>>) -> bool| {
+    let mut seen = Seen::new();
+    let mut read = async |wanted: &dyn Fn(&Seen) -> bool| {
         let reading = async {
             while !wanted(&seen) {
                 for record in reader.next().await.unwrap() {

@@ -50,9 +50,13 @@ fn database(scenario: &str) -> String {
     let lines = rest
         .lines()
         .take_while(|line| line.starts_with("  ") || line.is_empty());
-    lines
-        .map(|line| format!("{}\n", line.get(2..).unwrap_or_default()))
-        .collect()
+    let lines: Vec<&str> = lines
+        .map(|line| line.get(2..).unwrap_or_default())
+        .collect();
+    lines.join(
+        "
+",
+    )
 }
 
 fn is_input(key: &str, value: &Value) -> bool {
@@ -241,7 +245,7 @@ impl Replay {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), ready)
+        tokio::time::timeout(Duration::from_mins(1), ready)
             .await
             .unwrap();
         let at = self.starts()[before];
@@ -414,22 +418,70 @@ fn config_value(value: &Value) -> Option<String> {
     Some(fields.to_string())
 }
 
+/// Measures by how much the machine is late with what it has to do, in seconds, until it is dropped.
+struct Lateness {
+    worst: Arc<Mutex<f64>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Lateness {
+    fn begin() -> Self {
+        let worst: Arc<Mutex<f64>> = Arc::default();
+        let sink = Arc::clone(&worst);
+        let task = tokio::spawn(async move {
+            loop {
+                let due = Instant::now() + Duration::from_millis(20);
+                tokio::time::sleep_until(due).await;
+                let late = due.elapsed().as_secs_f64();
+                let mut worst = sink.lock().unwrap();
+                *worst = worst.max(late);
+            }
+        });
+        Self { worst, task }
+    }
+
+    fn worst(&self) -> f64 {
+        *self.worst.lock().unwrap()
+    }
+}
+
+impl Drop for Lateness {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// How late a machine may be and still play a scenario as it was recorded.
+const LATE: f64 = 0.15;
+
+/// Replays a scenario; once more if the machine was too busy to play it in time. What is wrong, if anything is.
+async fn replay_one(place: usize, bus: Arc<dyn Bus>) -> Option<String> {
+    let (name, meant) = SCENARIOS[place];
+    for attempt in 1.. {
+        let live = format!("Trace{}x{place}x{attempt}", std::process::id());
+        let replay = Replay::begin(name, live, Arc::clone(&bus)).await?;
+        let lateness = Lateness::begin();
+        let found = replay.run().await;
+        if keys(&found) == meant {
+            return None;
+        }
+        let late = lateness.worst();
+        if late < LATE || attempt == 4 {
+            let late = format!("the machine was up to {late:.3} s late");
+            return Some(format!("{name} ({late}): {}", found.join("\n")));
+        }
+    }
+    None
+}
+
 /// Replays all scenarios beside each other.
 async fn replay(bus: Arc<dyn Bus>) {
-    let run = std::process::id();
     let mut replays = JoinSet::new();
-    for (place, (name, meant)) in SCENARIOS.into_iter().enumerate() {
-        let bus = Arc::clone(&bus);
-        replays.spawn(async move {
-            let live = format!("Trace{run}x{place}");
-            let replay = Replay::begin(name, live, bus).await?;
-            let found = replay.run().await;
-            let is_same = keys(&found) == meant;
-            Some((!is_same).then(|| format!("{name}: {}", found.join("\n"))))
-        });
+    for place in 0..SCENARIOS.len() {
+        replays.spawn(replay_one(place, Arc::clone(&bus)));
     }
     let outcomes = replays.join_all().await;
-    let failures: Vec<String> = outcomes.into_iter().flatten().flatten().collect();
+    let failures: Vec<String> = outcomes.into_iter().flatten().collect();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
