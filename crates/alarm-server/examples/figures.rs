@@ -191,6 +191,7 @@ async fn watch(reader: &mut dyn Reader, pvs: usize) -> Outcome<()> {
 }
 
 async fn latencies(reader: &mut dyn Reader, span: Duration) -> Outcome<Vec<f64>> {
+    let begin = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
     let end = tokio::time::Instant::now() + span;
     let mut found = Vec::new();
     while let Ok(records) = tokio::time::timeout_at(end, reader.next()).await {
@@ -202,7 +203,11 @@ async fn latencies(reader: &mut dyn Reader, span: Duration) -> Outcome<Vec<f64>>
                 value["time"]["seconds"].as_f64(),
                 value["time"]["nano"].as_f64(),
             ) {
-                found.push((now - seconds - nano / 1e9) * 1e3);
+                let value = seconds + nano / 1e9;
+                // what waited here while nobody read says nothing of the server
+                if value >= begin {
+                    found.push((now - value) * 1e3);
+                }
             }
         }
     }
