@@ -54,7 +54,9 @@ pub fn gitlab(findings: &[&Diagnostic]) -> Value {
                 .and_then(|place| place.text.as_deref());
             let what = format!("{path}\n{}\n{}", finding.message, text.unwrap_or_default());
             let digest = Sha256::digest(what.as_bytes());
-            let fingerprint: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let fingerprint = digest
+                .iter()
+                .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
             json!({
                 "description": sentence(finding),
                 "check_name": "ioc-alarm-config",

@@ -128,14 +128,14 @@ fn load(path: &Path) -> Result<Vec<u8>, String> {
         // the file has been named already
         _ => std::io::Error::from(error.kind()).to_string(),
     };
-    let metadata = std::fs::metadata(path).map_err(refused)?;
+    let metadata = fs_err::metadata(path).map_err(refused)?;
     if !metadata.is_file() {
         return Err("it is no file".to_owned());
     }
     if metadata.len() > LARGEST {
         return Err(format!("it has more than {LARGEST} bytes"));
     }
-    std::fs::read(path).map_err(refused)
+    fs_err::read(path).map_err(refused)
 }
 
 /// The files of a folder, and of those in it, that can be alarm configurations, in the order of their names.
@@ -277,21 +277,19 @@ pub fn write(tree: &TreeFile, format: Format) -> CommandResult<Written> {
     let again = parse(path, format, Some(&tree.name), &mut |_path| {
         Ok(text.clone().into_bytes())
     });
-    let losses = match &again.tree {
-        Some(again) => losses(tree, again),
-        None => {
-            let why = again
-                .findings
-                .first()
-                .map_or("", |first| first.message.as_str());
-            return Err(CommandError::new(
-                ErrorKind::Internal,
-                format!(
-                    "what was written as {} cannot be read: {why}",
-                    format.name()
-                ),
-            ));
-        }
+    let Some(read) = &again.tree else {
+        let why = again
+            .findings
+            .first()
+            .map_or("", |first| first.message.as_str());
+        return Err(CommandError::new(
+            ErrorKind::Internal,
+            format!(
+                "what was written as {} cannot be read: {why}",
+                format.name()
+            ),
+        ));
     };
+    let losses = losses(tree, read);
     Ok(Written { text, losses })
 }

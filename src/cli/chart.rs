@@ -20,7 +20,7 @@ pub enum ChartVerb {
     /// Pack charts into archives
     Package(PackageArgs),
     /// Print the manifests of a chart
-    Template(TemplateArgs),
+    Template(Box<TemplateArgs>),
     /// Vendor the charts that a chart needs
     #[command(visible_alias = "dep")]
     Dependency(DependencyArgs),

@@ -315,6 +315,9 @@ fn notes() -> impl Strategy<Value = Notes> {
     )
 }
 
+/// Notes of a group and what is in it.
+type Group = (Notes, Vec<Entry>);
+
 fn entries(depth: u32) -> BoxedStrategy<Vec<Entry>> {
     let pv = (text(), text(), 0_u32..4, any::<bool>(), notes()).prop_map(
         |(description, filter, number, flag, notes)| {
@@ -339,22 +342,21 @@ fn entries(depth: u32) -> BoxedStrategy<Vec<Entry>> {
     };
     proptest::collection::btree_map(text(), item, 0..4)
         .prop_map(|items| {
-            let entry =
-                |(name, (group, pv)): (String, (Option<(Notes, Vec<Entry>)>, _))| match group {
-                    Some((notes, entries)) => Entry::Group(Branch {
-                        name,
-                        origin: Origin::default(),
-                        notes,
-                        places: Places::default(),
-                        entries,
-                    }),
-                    None => Entry::Pv {
-                        name,
-                        origin: Origin::default(),
-                        places: Places::default(),
-                        config: Option::unwrap(pv),
-                    },
-                };
+            let entry = |(name, (group, pv)): (String, (Option<Group>, _))| match group {
+                Some((notes, entries)) => Entry::Group(Branch {
+                    name,
+                    origin: Origin::default(),
+                    notes,
+                    places: Places::default(),
+                    entries,
+                }),
+                None => Entry::Pv {
+                    name,
+                    origin: Origin::default(),
+                    places: Places::default(),
+                    config: Option::unwrap(pv),
+                },
+            };
             items.into_iter().map(entry).collect()
         })
         .boxed()

@@ -182,5 +182,5 @@ fn ten_changes_of_ten_thousand_are_ten_records() {
     assert_eq!(report["unchanged_pvs"], 9990);
     assert_eq!(report["applied"], true);
     // far less in a release build; this only finds what takes for ever
-    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert!(took < Duration::from_mins(1), "{took:?}");
 }

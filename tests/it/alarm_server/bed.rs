@@ -14,7 +14,7 @@ use crate::context::TestContext;
 use crate::testbed::part;
 
 /// How long something may take on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts an IOC with the file that is its argument; Channel Access only. It lives until its standard input ends.
 const SERVE: &str = "

@@ -170,8 +170,8 @@ fn template_writes_the_files_that_helm_writes() {
     bed.chart("app", "1.0.0");
     let hook = "metadata: {name: h, annotations: {helm.sh/hook: pre-install}}";
     let test = "metadata: {name: t, annotations: {helm.sh/hook: test}}";
-    let text = format!("kind: Secret\n---\nkind: Job\n{hook}\n---\nkind: Pod\n{test}\n");
-    bed.context.write("app/templates/more.yaml", text);
+    let templates = format!("kind: Secret\n---\nkind: Job\n{hook}\n---\nkind: Pod\n{test}\n");
+    bed.context.write("app/templates/more.yaml", templates);
     bed.context.write("app/crds/a.yaml", "kind: A\n");
     for (folder, options) in [
         ("plain", &[][..]),
@@ -192,9 +192,9 @@ fn template_writes_the_files_that_helm_writes() {
                 .lines()
                 .filter_map(|line| line.strip_prefix("wrote "))
                 .map(|path| {
-                    let text = String::from_utf8(bytes(&bed.path(path))).unwrap();
+                    let written = String::from_utf8(bytes(&bed.path(path))).unwrap();
                     let inner = path.split_once('/').unwrap().1;
-                    (inner.to_owned(), text)
+                    (inner.to_owned(), written)
                 })
                 .collect();
             files.sort();

@@ -71,10 +71,10 @@ fn versions_are_the_tags_of_the_chart() {
         versions[0]["chart"],
         format!("{}/app:1.10.0", bed.remote()).as_str()
     );
-    let named = bed
+    let elsewhere = bed
         .context
         .json(&["versions", "app", "--repository", &bed.remote()]);
-    assert_eq!(named, versions);
+    assert_eq!(elsewhere, versions);
 }
 
 #[test]

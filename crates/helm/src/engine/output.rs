@@ -122,7 +122,7 @@ impl Rendered {
             .map(|(path, text)| (path, text));
         let hooks = self
             .hooks()
-            .filter(|hook| !options.no_hooks && !(options.skip_tests && hook.is_test()));
+            .filter(|hook| !(options.no_hooks || (options.skip_tests && hook.is_test())));
         let documents = self
             .resources()
             .chain(hooks)

@@ -48,12 +48,11 @@ async fn publish(difference: &Difference, opened: &Opened, context: &Context) ->
     let user = &context.settings.user;
     let (user, host) = user.split_once('@').unwrap_or((user, ""));
     let records = difference.plan.records(user, host);
-    let begin = match difference.snapshot.end {
-        Some(end) => end,
-        None => {
-            opened.prepare(name).await?;
-            0
-        }
+    let begin = if let Some(end) = difference.snapshot.end {
+        end
+    } else {
+        opened.prepare(name).await?;
+        0
     };
     let meanwhile = opened.configured_since(name, begin).await?;
     if let Some(first) = meanwhile.first() {

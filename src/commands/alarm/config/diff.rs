@@ -16,26 +16,23 @@ use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 pub(crate) async fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Outcome> {
     let tree = difference::file(&args.file, &args.bus, context)?;
     let choice = Choice::new(&args.bus, &context.settings);
-    let report = match difference::open(choice.clone(), context).await? {
-        Some(bus) => {
-            let difference = difference::compare(tree, args.plan, &bus, context).await?;
-            Report::new(&difference.tree.name, &choice, &difference.plan, false)
-        }
-        None => {
-            let empty = OnBus::new(&tree.name);
-            let wishes = Wishes {
-                prune: false,
-                unshelve: false,
-                now: jiff::Zoned::now().datetime(),
-            };
-            let plan = empty
-                .ok()
-                .and_then(|empty| Plan::new(&tree, &empty, wishes).ok());
-            let plan = plan.ok_or_else(|| {
-                CommandError::new(ErrorKind::Internal, "nothing is in the way on an empty bus")
-            })?;
-            Report::new(&tree.name, &choice, &plan, false)
-        }
+    let report = if let Some(bus) = difference::open(choice.clone(), context).await? {
+        let difference = difference::compare(tree, args.plan, &bus, context).await?;
+        Report::new(&difference.tree.name, &choice, &difference.plan, false)
+    } else {
+        let empty = OnBus::new(&tree.name);
+        let wishes = Wishes {
+            prune: false,
+            unshelve: false,
+            now: jiff::Zoned::now().datetime(),
+        };
+        let plan = empty
+            .ok()
+            .and_then(|empty| Plan::new(&tree, &empty, wishes).ok());
+        let plan = plan.ok_or_else(|| {
+            CommandError::new(ErrorKind::Internal, "nothing is in the way on an empty bus")
+        })?;
+        Report::new(&tree.name, &choice, &plan, false)
     };
     let all = context.printer.verbosity() > 0;
     context.printer.emit_text(&report, |report| {

@@ -123,7 +123,8 @@ struct StepReport {
 
 #[derive(Debug, Serialize)]
 struct Field {
-    field: &'static str,
+    #[serde(rename = "field")]
+    name: &'static str,
     before: String,
     after: String,
 }
@@ -148,7 +149,7 @@ impl Report {
                 Step::Remove { .. } => ("remove", Vec::new()),
                 Step::Change { fields, .. } => {
                     let fields = fields.iter().map(|change| Field {
-                        field: change.field,
+                        name: change.field,
                         before: change.before.clone(),
                         after: change.after.clone(),
                     });
@@ -207,7 +208,7 @@ impl Report {
             for field in &step.fields {
                 text.push_str(&format!(
                     "          {}: {} -> {}\n",
-                    field.field,
+                    field.name,
                     shown(&field.before),
                     shown(&field.after)
                 ));

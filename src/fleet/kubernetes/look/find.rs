@@ -91,13 +91,12 @@ async fn by_name(cluster: &Cluster, name: &str) -> CommandResult<Option<Instance
         deployment.map(|found| found.map(Workload::from)),
     ]
     .into_iter()
-    .filter_map(|asked| {
+    .find_map(|asked| {
         asked.unwrap_or_else(|error| {
             refusals.push(error);
             None
         })
-    })
-    .next();
+    });
     // who may see only one of the two kinds works with that kind
     match (found, refusals.into_iter().next()) {
         (Some(workload), _) => Ok(Some(Instance {

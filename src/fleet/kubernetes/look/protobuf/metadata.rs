@@ -52,6 +52,10 @@ pub(super) fn insert(map: &mut BTreeMap<String, String>, value: Value<'_>) -> Op
 }
 
 /// `Time`: seconds and billionths. One that is not set is an empty message.
+#[expect(
+    clippy::option_option,
+    reason = "the outer one is a damaged message, the inner one a time that is not set"
+)]
 pub(super) fn time(value: Value<'_>) -> Option<Option<Time>> {
     let (mut seconds, mut nanoseconds) = (None, 0);
     fields(value.bytes()?, |number, value| {

@@ -203,7 +203,7 @@ fn terminated(value: Value<'_>) -> Option<ContainerStateTerminated> {
             2 => {
                 terminated.signal = value
                     .integer()
-                    .map(|number| (number != 0).then_some(number))?
+                    .map(|number| (number != 0).then_some(number))?;
             }
             3 => terminated.reason = text(value)?,
             4 => terminated.message = text(value)?,
