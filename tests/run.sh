@@ -55,6 +55,7 @@ testbed() {
 }
 
 # Compiling Kubernetes and Loki takes minutes of which much is waiting; nothing before the integration tests needs them.
+# Whatever became of it is said when they are started.
 build_ahead() {
     mkdir -p .cache/testbed
     setsid bash -c '"$0/kubernetes.sh" build; "$0/loki.sh" build' "$bed" >.cache/testbed/build-ahead.log 2>&1 &
@@ -63,14 +64,16 @@ build_ahead() {
 }
 
 unit() {
+    cargo test --workspace --exclude ioc --locked --no-run
+    cargo test --package ioc --locked --no-run
+    # Recordings are replayed in their own time: nothing else may have the processors.
+    [ -z "${ahead:-}" ] || wait "$ahead" || true
     testbed helm softioc kafka
     cargo test --workspace --exclude ioc --locked
     cargo test --package ioc --lib --locked
 }
 
 integration() {
-    # Whatever became of it is said when the cluster is started.
-    [ -z "${ahead:-}" ] || wait "$ahead" || true
     testbed "${real_parts[@]}"
     cargo test --package ioc --test it --locked
 }
