@@ -1,6 +1,6 @@
 //! The long-lived client: watches, and reads and writes over the same circuits.
 //!
-//! All state is in [`Channels`], behind one lock that is never held across a wait. The tasks around it only move bytes: one
+//! All state is in [`Channels`](crate::channels::Channels), behind one lock that is never held across a wait. The tasks around it only move bytes: one
 //! for searching, one for beacons, one for each connection, and the repeater if this process is it.
 
 mod beacon_task;
