@@ -165,6 +165,18 @@ fn number(rest: &str, at: usize) -> Result<(Token, usize), FormulaError> {
     }
     if rest[end..].starts_with(is_name) && !rest[end..].starts_with(':') {
         let length = rest.find(|next: char| !is_name(next)).unwrap_or(rest.len());
+        if length == 0 {
+            // `.5a`: the dot belongs to a number, the letter to a name; a word without letters would never end
+            let more = rest[end..]
+                .find(|next: char| !is_name(next))
+                .unwrap_or(rest.len() - end);
+            let what = &rest[..end + more];
+            return Err(wrong(
+                at,
+                what.len(),
+                format!("`{what}` is neither a number nor a name"),
+            ));
+        }
         return Ok((Token::Word(rest[..length].to_owned()), length));
     }
     match rest[..end].parse() {

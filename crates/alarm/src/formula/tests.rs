@@ -219,6 +219,15 @@ fn what_is_no_formula() {
     );
 }
 
+#[test]
+fn what_begins_as_a_number_and_goes_on_as_a_name_ends() {
+    for (text, at, length) in [(".5a", 0, 3), ("1 + 1.5a", 5, 3), (".5e3x:y + 1", 0, 7)] {
+        let error = Formula::parse(text).unwrap_err();
+        assert_eq!((error.at, error.length), (at, length), "{text}");
+    }
+    assert!(Formula::parse("2theta > 1").is_ok());
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused_with_a_place(text in "\\PC{0,60}") {
