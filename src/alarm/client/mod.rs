@@ -130,7 +130,7 @@ impl Client {
         token: Option<String>,
         user: impl Into<String>,
     ) -> Result<Self, ClientError> {
-        let address = address.trim().trim_end_matches('/').to_owned();
+        let address = address.trim().to_owned();
         let wrong = |why: String| ClientError::Address {
             address: address.clone(),
             why,
@@ -167,7 +167,7 @@ impl Client {
             .map_err(|error| wrong(root_cause(&error)))?;
         Ok(Self {
             http,
-            address,
+            address: address.trim_end_matches('/').to_owned(),
             token,
             user: user.into(),
         })

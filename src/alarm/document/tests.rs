@@ -202,13 +202,13 @@ fn includes_come_into_their_group() {
             "/X",
             "/X/A",
             "/X/A/b",
+            "/X/A/c",
+            "/X/A/d",
+            "/X/A/d",
             "/X/A/B",
             "/X/A/B/e",
-            "/X/A/c",
             "/X/A/C",
             "/X/A/C/c1",
-            "/X/A/d",
-            "/X/A/d"
         ]
     );
     let findings = tree.check(Compatibility::Ours);

@@ -42,7 +42,7 @@ fn a_misspelt_table_in_the_project_file() {
      --> ioc.toml:1:2
       |
     1 | [beamlines.t02]
-      |  ^^^^^^^^^ expected one of images, fetch, mirror, engine, registry, channel-access, logs, release, beamline
+      |  ^^^^^^^^^ expected one of images, fetch, mirror, engine, registry, channel-access, logs, release, alarm, beamline
     hint: did you mean `beamline`?
     ");
 }
