@@ -223,7 +223,7 @@ fn includes_come_into_their_group() {
             )
         })
         .collect();
-    assert_eq!(places, ["sub/e.yaml [=]", "d.xml [<pv name='d'/>]"]);
+    assert_eq!(places, ["d.xml [<pv name='d'/>]", "sub/e.yaml [=]"]);
 }
 
 #[test]
