@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read, Write as _, stderr};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -42,12 +43,20 @@ fn python() -> Option<PathBuf> {
     None
 }
 
-/// A port that is free for TCP and UDP, above those that EPICS refuses.
+/// A port that is free for TCP and UDP and that stays so while the IOC is away: the kernel gives ports from 32768 on to
+/// whoever asks for any, so that one of these could be taken before the IOC comes, or comes back.
 fn free_port() -> u16 {
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
     loop {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        if port > 5000 && UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        // processes that run at the same time begin at different places
+        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
+        let place = std::process::id().wrapping_mul(97).wrapping_add(tried) % COUNT;
+        let port = u16::try_from(FIRST + place).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok()
+            && UdpSocket::bind(("127.0.0.1", port)).is_ok()
+        {
             return port;
         }
     }
