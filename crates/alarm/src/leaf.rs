@@ -235,19 +235,33 @@ impl Leaf {
 
     /// Takes over another behaviour. The alarm, its latch and its acknowledgement stay.
     ///
-    /// A delay that is no longer wanted ends now; one that got shorter or longer counts from when it began.
+    /// A delay that is no longer wanted ends now; one that got shorter or longer counts from when it began. An alarm that
+    /// only its latch held is over when it does not latch any more.
     pub fn set_behaviour(&mut self, behaviour: Behaviour, maintenance: bool, now: Time) -> Told {
         let before = std::mem::replace(&mut self.behaviour, behaviour);
         self.trim_count();
+        let is_let_go = before.latching && !behaviour.latching && self.is_held();
+        if is_let_go {
+            self.let_go();
+        }
+        let told = self.set_delay(before.delay(), maintenance, now);
+        Told {
+            state: told.state || is_let_go,
+            ..told
+        }
+    }
+
+    fn set_delay(&mut self, before: Duration, maintenance: bool, now: Time) -> Told {
+        let delay = self.behaviour.delay();
         let Some(pending) = self.waits.as_mut().and_then(|waits| waits.pending.as_mut()) else {
             return Told::NOTHING;
         };
-        if before.delay == behaviour.delay {
+        if before == delay {
             return Told::NOTHING;
         }
         let left = pending.due.since(now);
-        let waited = before.delay().saturating_sub(left);
-        pending.due = now.after(behaviour.delay().saturating_sub(waited));
+        let waited = before.saturating_sub(left);
+        pending.due = now.after(delay.saturating_sub(waited));
         if pending.due <= now {
             return self.expire(maintenance, now);
         }
@@ -373,6 +387,20 @@ impl Leaf {
             return Told::NOTHING;
         }
         self.acknowledge(now)
+    }
+
+    /// Whether the PV is better than its alarm says.
+    fn is_held(&self) -> bool {
+        self.alarm.severity.is_active()
+            && self.current.severity.priority() < self.alarm.severity.priority()
+    }
+
+    fn let_go(&mut self) {
+        let mut shown = self.current.clone();
+        if shown.severity == Severity::Ok {
+            shown.message = Text::Fixed(&OK);
+        }
+        self.alarm = shown;
     }
 
     fn update(&mut self, received: &State, delayed: bool, maintenance: bool, now: Time) -> Told {

@@ -267,19 +267,11 @@ impl Server {
             let why = format!("it has {length} bytes, at most {LONGEST_VALUE} are read");
             return Err((ComplaintKind::TooLong, why));
         }
+        if record.topic == Topic::Command || Key::is_command(&record.key) {
+            return self.command_record(record, now);
+        }
         let key =
             Key::parse(&record.key).map_err(|error| (ComplaintKind::Key, error.to_string()))?;
-        if key.kind == Kind::Command || record.topic == Topic::Command {
-            let Some(text) = &record.value else {
-                return Err((
-                    ComplaintKind::Command,
-                    "a command without a value".to_owned(),
-                ));
-            };
-            let message = CommandMessage::read(text)
-                .map_err(|error| (ComplaintKind::Command, error.to_string()))?;
-            return Ok(self.command(&key, &message.command, now));
-        }
         match key.kind {
             Kind::Config => self
                 .config(&key.path, record.value.as_deref(), now)
@@ -290,6 +282,31 @@ impl Server {
             }
             Kind::State | Kind::Talk | Kind::Command => Ok(Vec::new()),
         }
+    }
+
+    fn command_record(
+        &mut self,
+        record: &Record,
+        now: Time,
+    ) -> Result<Vec<Effect>, (ComplaintKind, String)> {
+        let target =
+            Key::target(&record.key).map_err(|error| (ComplaintKind::Key, error.to_string()))?;
+        let Some(text) = &record.value else {
+            return Err((
+                ComplaintKind::Command,
+                "a command without a value".to_owned(),
+            ));
+        };
+        let message = CommandMessage::read(text)
+            .map_err(|error| (ComplaintKind::Command, error.to_string()))?;
+        let path = match AlarmPath::parse(target) {
+            Ok(path) => path,
+            // such as maintenance mode, which is that of the whole server whatever the path says
+            Err(_) if !message.command.needs_item() => self.root.clone(),
+            Err(error) => return Err((ComplaintKind::Key, error.to_string())),
+        };
+        let key = Key::new(Kind::Command, path);
+        Ok(self.command(&key, &message.command, now))
     }
 
     /// The records are read to their end: says so, shows where everything stands, and begins to watch.

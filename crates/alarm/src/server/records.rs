@@ -133,13 +133,15 @@ impl Server {
         match signed.message {
             ConfigMessage::Deleting => Ok(Vec::new()),
             ConfigMessage::Group(notes) => {
-                if self
-                    .tree
-                    .find(path)
-                    .is_some_and(|id| self.tree.leaf(id).is_some())
-                {
-                    // without a description nothing is said of what makes a PV
-                    return Ok(Vec::new());
+                let leaf = self.tree.find(path).and_then(|id| {
+                    let config = self.tree.leaf(id)?.config.full();
+                    Some((id, config))
+                });
+                if let Some((id, config)) = leaf {
+                    // without a description nothing is said of what only PVs have: all that stays
+                    let effects = self.edit(id, LeafConfig { notes, ..config }, now);
+                    self.publish_time(&effects, now);
+                    return Ok(effects);
                 }
                 let (id, is_new) = self
                     .tree

@@ -1,6 +1,7 @@
 //! The server through its own doors.
 
 mod actions;
+mod contract;
 mod foreign;
 mod requests;
 mod restart;

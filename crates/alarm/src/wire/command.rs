@@ -56,6 +56,11 @@ impl Command {
         }
     }
 
+    /// Whether it is about the item that its key names.
+    pub fn needs_item(&self) -> bool {
+        matches!(self, Self::Acknowledge | Self::Unacknowledge)
+    }
+
     /// The word that is written.
     pub fn word(&self) -> &str {
         match self {

@@ -80,6 +80,22 @@ impl Key {
             path: AlarmPath::parse(path)?,
         })
     }
+
+    /// Whether a text is the key of a command on a topic of other records.
+    pub fn is_command(text: &str) -> bool {
+        text.split_once(':')
+            .is_some_and(|(kind, _path)| kind == Kind::Command.name())
+    }
+
+    /// What stands behind the colon: of a command any word may stand in front of it, on the topic of commands.
+    ///
+    /// # Errors
+    ///
+    /// No colon.
+    pub fn target(text: &str) -> Result<&str, KeyError> {
+        let (_kind, path) = text.split_once(':').ok_or(KeyError::NoColon)?;
+        Ok(path)
+    }
 }
 
 impl fmt::Display for Key {
