@@ -2,7 +2,7 @@
 # Comparison tables: `ioc` side by side with the named peer, in one run, on this machine. Figures are medians; the
 # ratio is what counts, because machines differ. Run by `make bench`.
 #
-#   IOC=path/to/release/ioc benches/run.sh [render|versions|build|start|ps|size|fleet|bus|ca]...
+#   IOC=path/to/release/ioc benches/run.sh [render|versions|build|start|ps|size|fleet|bus|ca|alarm|alarm_kafka]...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -348,6 +348,106 @@ ca() {
     unset EPICS_CA_SERVER_PORT EPICS_CA_ADDR_LIST EPICS_CA_AUTO_ADDR_LIST EPICS_CA_REPEATER_PORT
 }
 
+# The alarm server of crates/alarm-server as a process of its own, with a real IOC. Phoebus cannot be installed here: its
+# figures were recorded on a machine of the same size (2 cores, 24 GiB) and are not measured beside ours.
+alarm_figures() { # OUTPUT WORDS...: runs the program that measures, its lines go to that file
+    local output=$1
+    shift
+    "${ALARM_FIGURES:-$root/target/release/examples/figures}" "$@" >"$work/alarm.$output"
+}
+alarm_up() {
+    "$bed/softioc.sh" up >/dev/null
+    SOFTIOC_PYTHON=$("$bed/softioc.sh" env | sed -n 's/^SOFTIOC_PYTHON=//p')
+    export SOFTIOC_PYTHON
+    [ -n "${ALARM_FIGURES:-}" ] || cargo build --quiet --release --locked --package alarm-server --example figures
+}
+# alarm_value OUTPUT NAME DIGITS: the median if there are several
+alarm_value() {
+    awk -v name="$2" '$1 == name {print $2}' "$work/alarm.$1" | sort -n | awk -v digits="$3" '{t[NR]=$1} END {printf "%.*f", digits, t[int((NR+1)/2)]}'
+}
+
+alarm() {
+    alarm_up
+    local bus=embedded rate
+    alarm_figures 10k load $bus 10000 1000
+    alarm_figures 50k load $bus 50000 0
+    alarm_figures 200 load $bus 10000 200
+    alarm_figures 30000 load $bus 10000 30000
+    alarm_figures limit limit $bus 10000
+    alarm_figures kill kill $bus 1000
+    header "The alarm server on the bus in files (peer: Phoebus 5.0.5 on Kafka, recorded elsewhere)"
+    row "start to all states, 10,000 PVs" "$(alarm_value 10k start_seconds 2) s" '13.5 s' - '< 1 s'
+    row "start to all states, 50,000 PVs" "$(alarm_value 50k start_seconds 2) s" '22.2 s' - '< 3 s'
+    row "memory, 10,000 PVs" "$(alarm_value 10k start_memory_mib 0) MiB" '223 MiB' - '< 22 MiB'
+    row "memory, 50,000 PVs" "$(alarm_value 50k start_memory_mib 0) MiB" '634 MiB' - '< 64 MiB'
+    row "memory after a restart, 50,000 PVs" "$(alarm_value 50k restart_memory_mib 0) MiB" '611 MiB' - ''
+    for rate in 200 1000; do
+        local name=$rate
+        [ $rate = 200 ] || name=10k
+        row "value to consumer, $rate/s, p50" "$(alarm_value $name start_p50_ms 1) ms" "$([ $rate = 200 ] && echo '18.2 ms' || echo '10 ms')" - '< 3 ms'
+        row "value to consumer, $rate/s, p99" "$(alarm_value $name start_p99_ms 1) ms" '33 ms' - '< 10 ms'
+    done
+    row "processor at 1,000/s" "$(alarm_value 10k start_processor_percent 1) %" '9 %' - '< 2 %'
+    row "processor at 30,000/s" "$(alarm_value 30000 start_processor_percent 1) %" '21 %' - '< 15 %'
+    row "value to consumer, 30,000/s, p99" "$(alarm_value 30000 start_p99_ms 0) ms" '49 ms' - ''
+    row "most changes a second before it is behind" "$(alarm_value limit limit_per_second 0)" 'over 30,000' - ''
+    row "SIGKILL to the missed alarm, 1,000 PVs" "$(alarm_value kill kill_to_alarm_seconds 2) s" '6.1 s' - '< 1 s'
+    alarm_import
+}
+
+# Ten of 10,000 PVs changed while a server runs. Needs no IOC.
+alarm_import() {
+    local folder=$work/alarm-import server begin end
+    mkdir -p "$folder"
+    tree() { # DESCRIPTION of every thousandth PV
+        awk -v other="$1" 'BEGIN {
+            print "<config name=\"Bench\">"
+            for (group = 0; group < 100; group++) {
+                printf "<component name=\"group%d\">\n", group
+                for (i = 0; i < 100; i++) printf "<pv name=\"k%d-%d\"><description>%s</description></pv>\n", group, i, (i == 0 && group % 10 == 0 ? other : "a PV")
+                print "</component>"
+            }
+            print "</config>"
+        }'
+    }
+    tree 'a PV' >"$folder/before.xml"
+    tree 'another' >"$folder/after.xml"
+    export EPICS_CA_ADDR_LIST=127.0.0.1 EPICS_CA_AUTO_ADDR_LIST=NO
+    begin=$EPOCHREALTIME
+    "$IOC" alarm config apply "$folder/before.xml" --bus "$folder/bus" --yes >/dev/null 2>&1
+    row "import, 10,000 PVs, empty bus" "$(((${EPOCHREALTIME/./} - ${begin/./}) / 1000)) ms" '11500 ms' - ''
+    "$IOC" alarm serve --config Bench --bus "$folder/bus" >"$folder/log" 2>&1 &
+    server=$!
+    for _ in $(seq 100); do grep -q '^ready' "$folder/log" && break || sleep 0.1; done
+    begin=$EPOCHREALTIME
+    "$IOC" -o json alarm config apply "$folder/after.xml" --bus "$folder/bus" --yes >"$folder/report" 2>"$work/err" || cat "$work/err" >&2
+    end=$EPOCHREALTIME
+    kill "$server"
+    wait "$server" 2>/dev/null || true
+    row "again with ten changes, server running" "$(((${end/./} - ${begin/./}) / 1000)) ms" '446000 ms' - '< 1000 ms'
+    row "records that it wrote" "$(sed -n 's/^  "records": \([0-9]*\),/\1/p' "$folder/report")" '30300' - '10'
+    unset EPICS_CA_ADDR_LIST EPICS_CA_AUTO_ADDR_LIST
+}
+
+alarm_kafka() {
+    alarm_up
+    "$bed/kafka.sh" --name bench --die-with $$ up >"$work/kafka.env"
+    local bus
+    bus=kafka:$(sed -n 's/^KAFKA_SERVERS=//p' "$work/kafka.env")
+    alarm_figures kafka.10k load "$bus" 10000 1000
+    alarm_figures kafka.200 load "$bus" 10000 200
+    alarm_figures kafka.kill kill "$bus" 1000
+    "$bed/kafka.sh" --name bench down
+    header "The alarm server on Apache Kafka with one broker (peer: Phoebus 5.0.5, recorded elsewhere)"
+    row "start to all states, 10,000 PVs" "$(alarm_value kafka.10k start_seconds 2) s" '13.5 s' - '< 1 s'
+    row "memory, 10,000 PVs" "$(alarm_value kafka.10k start_memory_mib 0) MiB" '223 MiB' - ''
+    row "value to consumer, 200/s, p50" "$(alarm_value kafka.200 start_p50_ms 1) ms" '18.2 ms' - '< 3 ms'
+    row "value to consumer, 200/s, p99" "$(alarm_value kafka.200 start_p99_ms 1) ms" '33 ms' - '< 10 ms'
+    row "value to consumer, 1,000/s, p50" "$(alarm_value kafka.10k start_p50_ms 1) ms" '10 ms' - '< 3 ms'
+    row "processor at 1,000/s" "$(alarm_value kafka.10k start_processor_percent 1) %" '9 %' - '< 2 %'
+    row "SIGKILL to the missed alarm, 1,000 PVs" "$(alarm_value kafka.kill kill_to_alarm_seconds 2) s" '6.1 s' - '< 1 s'
+}
+
 printf 'ioc %s, %s processors, %s\n' "$("$IOC" --version | cut -d' ' -f2)" "$(nproc)" "$(uname -sm)"
-if [ $# -eq 0 ]; then set -- start render versions build size ps bus ca; fi
+if [ $# -eq 0 ]; then set -- start render versions build size ps bus ca alarm alarm_kafka; fi
 for part in "$@"; do "$part"; done
