@@ -10,12 +10,15 @@
 //! * calls [`Channels::handle_timeout`] and [`Channels::handle_circuit_timeout`] at the times that it is told;
 //! * takes the events.
 //!
-//! There is one channel for each name, however many watches and requests it has, and one circuit for each server. A
-//! circuit that fails costs its own channels only; they are searched for again.
+//! There is one channel for each name, however many watches and requests it has, and one circuit for each server, or for
+//! each few thousand channels of a server. A circuit that fails costs its own channels only; they are searched for again.
 //!
 //! What it deliberately does not do: keep values. A second watch of a PV renews the subscription, so that every watch of it
 //! gets the present value.
 
+mod addresses;
+mod members;
+mod name_servers;
 mod queue;
 mod requests;
 mod servers;
@@ -134,10 +137,11 @@ pub struct Channels {
     table: Table,
     search: Search,
     servers: HashMap<CircuitId, Server>,
-    addresses: HashMap<SocketAddrV4, CircuitId>,
+    /// The circuits to each server: one, unless it has very many channels.
+    addresses: HashMap<SocketAddrV4, Vec<CircuitId>>,
     next_circuit: u32,
-    name_servers: Vec<servers::NameServer>,
-    penalties: HashMap<SocketAddrV4, servers::Penalty>,
+    name_servers: Vec<name_servers::NameServer>,
+    penalties: HashMap<SocketAddrV4, addresses::Penalty>,
     requests: BTreeMap<RequestId, requests::Request>,
     requests_by_channel: BTreeSet<(ChannelId, RequestId)>,
     next_request: u64,
@@ -240,7 +244,7 @@ impl Channels {
                 name_server.hurry(now);
             }
         }
-        if let Some(&circuit) = self.addresses.get(&server) {
+        for circuit in self.addresses.get(&server).cloned().unwrap_or_default() {
             self.on_circuit(circuit, |circuit| circuit.probe(now));
             self.after(circuit);
         }
@@ -251,7 +255,7 @@ impl Channels {
         let name_servers = self
             .name_servers
             .iter()
-            .filter_map(servers::NameServer::due);
+            .filter_map(name_servers::NameServer::due);
         name_servers.chain(self.search.poll_timeout()).min()
     }
 

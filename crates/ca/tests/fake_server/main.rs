@@ -2,6 +2,11 @@
 
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod lasting;
+#[cfg(test)]
+#[path = "../../../../tests/testbed/port.rs"]
+mod port;
 
 use std::error::Error as _;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};

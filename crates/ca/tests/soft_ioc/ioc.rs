@@ -1,14 +1,16 @@
 //! Soft IOCs as child processes.
 
 use std::io::{BufRead, BufReader, Read, Write, stderr};
-use std::net::{SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ca::{Client, Configuration};
+
+use crate::port::free_port;
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/soft_ioc");
 
@@ -82,20 +84,6 @@ impl Program {
         match self {
             Self::Base | Self::Many(_) => "IOC Running",
             Self::Caproto => "Server startup complete",
-        }
-    }
-}
-
-/// A port that nothing uses now, above those that EPICS refuses.
-fn free_port() -> u16 {
-    loop {
-        let port = UdpSocket::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        if port > 5000 {
-            return port;
         }
     }
 }
@@ -182,6 +170,25 @@ impl SoftIoc {
         Client::new(self.configuration())
     }
 
+    /// The repeater of libca at the port of this IOC's beacons.
+    pub(crate) fn libca_repeater(&self) -> LibcaRepeater {
+        let process = Command::new(&self.python)
+            .arg(Path::new(HERE).join("repeater.py"))
+            .env("EPICS_CA_REPEATER_PORT", self.beacons.to_string())
+            .spawn()
+            .unwrap();
+        LibcaRepeater(process)
+    }
+
+    /// Waits until somebody listens for beacons.
+    pub(crate) fn wait_for_repeater(&self) {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while UdpSocket::bind((Ipv4Addr::LOCALHOST, self.beacons)).is_ok() {
+            assert!(Instant::now() < deadline, "nobody listens for beacons");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// What caproto reads: the output of `read.py`, one line for each PV.
     pub(crate) fn read_by_caproto(&self, pvs: &[&str]) -> String {
         self.read_by("read.py", pvs)
@@ -207,6 +214,28 @@ impl SoftIoc {
             String::from_utf8_lossy(&output.stderr)
         );
         String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// A running `caRepeater`; it is killed when this is dropped.
+pub(crate) struct LibcaRepeater(Child);
+
+impl LibcaRepeater {
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn wait(mut self) {
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for LibcaRepeater {
+    fn drop(&mut self) {
+        // it may have ended
+        self.0.kill().ok();
+        self.0.wait().unwrap();
     }
 }
 

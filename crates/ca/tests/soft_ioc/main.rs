@@ -6,6 +6,9 @@
 #[cfg(test)]
 mod ioc;
 #[cfg(test)]
+#[path = "../../../../tests/testbed/port.rs"]
+mod port;
+#[cfg(test)]
 mod watch;
 
 use std::error::Error as _;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ca::{Configuration, Context, Event, Events, Mask, PvName, Reading, Severity, Value, WatchId};
 use pretty_assertions::assert_eq;
 
-use super::ioc::{start, start_with};
+use super::ioc::{SoftIoc, start, start_with};
 use super::{TIMEOUT, line};
 
 /// Reads events until one is wanted, for at most [`TIMEOUT`].
@@ -167,9 +167,56 @@ async fn changes_arrive_with_alarm_and_label() {
     .await;
 }
 
+/// Long enough that the next search alone would come too late: what is tested takes time.
+const ABSENCE: Duration = Duration::from_secs(9);
+
 #[tokio::test]
 async fn an_ioc_that_returns_is_there_within_a_second() {
     let Some(ioc) = start() else { return };
+    comes_back_within_a_second(ioc, ABSENCE).await;
+}
+
+#[tokio::test]
+async fn a_repeater_of_libca_that_runs_already_passes_the_beacons_on() {
+    let Some(ioc) = start() else { return };
+    let mut repeater = ioc.libca_repeater();
+    ioc.wait_for_repeater();
+    assert!(repeater.is_running());
+    comes_back_within_a_second(ioc, ABSENCE).await;
+    assert!(repeater.is_running());
+}
+
+#[tokio::test]
+async fn a_repeater_of_libca_that_ends_is_replaced() {
+    let Some(ioc) = start() else { return };
+    let repeater = ioc.libca_repeater();
+    ioc.wait_for_repeater();
+    let ending = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        drop(repeater);
+    });
+    // the registration is renewed every ten seconds
+    comes_back_within_a_second(ioc, Duration::from_secs(14)).await;
+    ending.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_repeater_of_libca_that_starts_later_sees_that_there_is_one() {
+    let Some(ioc) = start() else { return };
+    let (context, _events) = Context::start(ioc.configuration());
+    let ioc = tokio::task::spawn_blocking(move || {
+        ioc.wait_for_repeater();
+        // else the test would never end
+        ioc.libca_repeater().wait();
+        ioc
+    })
+    .await
+    .unwrap();
+    comes_back_within_a_second(ioc, ABSENCE).await;
+    context.close().await;
+}
+
+async fn comes_back_within_a_second(ioc: SoftIoc, absence: Duration) {
     let (context, mut events) = Context::start(ioc.configuration());
     first_values(&context, &mut events, &["T:AI", "T:MBBO"]).await;
     let killed = ioc.kill();
@@ -179,8 +226,7 @@ async fn an_ioc_that_returns_is_there_within_a_second() {
         (lost == 2).then_some(())
     })
     .await;
-    // long enough that the next search alone would come too late: what is tested takes time
-    tokio::time::sleep(Duration::from_secs(9)).await;
+    tokio::time::sleep(absence).await;
     let (sender, mut started) = tokio::sync::oneshot::channel();
     let starting = std::thread::spawn(move || {
         let ioc = killed.start();
