@@ -306,6 +306,8 @@ async fn a_server_that_comes_after_hours_is_there_within_a_second_of_its_beacon(
     tokio::time::sleep(Duration::from_hours(5)).await;
     let count = searched.load(Ordering::Relaxed);
     assert!((60..120).contains(&count), "{count} searches in five hours");
+    // the rest takes real time: a clock that waits for nobody would run ahead of a busy kernel
+    tokio::time::resume();
     works.store(true, Ordering::Relaxed);
     let began = tokio::time::Instant::now();
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
