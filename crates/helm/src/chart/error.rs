@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::values::unread_values;
 use crate::yaml::YamlError;
 
 /// A chart that cannot be loaded or packaged.
@@ -111,13 +112,12 @@ impl ChartError {
     pub fn helm_text(&self) -> String {
         match self {
             Self::Yaml { file, source } => {
-                let document = if file == "values.yaml" {
-                    "cannot unmarshal yaml document: "
+                let why = if file == "values.yaml" {
+                    unread_values(source)
                 } else {
-                    ""
+                    format!("{}{}", conversion(source), source.helm_text())
                 };
-                let why = source.helm_text();
-                format!("cannot load {file}: {document}{}{why}", conversion(source))
+                format!("cannot load {file}: {why}")
             }
             Self::NoChartFile(_) => "Chart.yaml file is missing".to_owned(),
             Self::Ignore(why) => match why.split_once(": `") {

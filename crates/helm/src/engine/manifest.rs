@@ -212,8 +212,9 @@ pub(super) fn assemble(
 fn readable(path: &str, text: &Text) -> Result<Arc<str>, RenderError> {
     match text {
         Text::Utf8(text) => Ok(Arc::clone(text)),
-        Text::Raw(_) => {
-            let error = yaml::YamlError::new("invalid leading UTF-8 octet");
+        Text::Raw(bytes) => {
+            let error = yaml::YamlError::not_utf8(bytes)
+                .unwrap_or_else(|| yaml::YamlError::new("invalid leading UTF-8 octet"));
             Err(RenderError::yaml(path, &error, &text.lossy()))
         }
     }

@@ -39,19 +39,27 @@ fn get(_: &mut State<'_>, arguments: &[Value]) -> Called {
     Ok(found.unwrap_or_else(|| Value::str("")))
 }
 
+/// A parameter of the type `map[string]interface {}` makes it of `common.Values`, the same map.
+pub(super) fn plain_type(value: &Value) -> Value {
+    match value {
+        Value::Map(map) => Value::Map(map.as_type(MapType::Any)),
+        other => other.clone(),
+    }
+}
+
 fn set(_: &mut State<'_>, arguments: &[Value]) -> Called {
     let Some(map) = map(arguments, 0) else {
         return fail("assignment to entry in nil map");
     };
     map.insert(text(arguments, 1), value(arguments, 2).clone());
-    Ok(value(arguments, 0).clone())
+    Ok(plain_type(value(arguments, 0)))
 }
 
 fn unset(_: &mut State<'_>, arguments: &[Value]) -> Called {
     if let Some(map) = map(arguments, 0) {
         map.borrow_mut().remove(text(arguments, 1).as_bytes());
     }
-    Ok(value(arguments, 0).clone())
+    Ok(plain_type(value(arguments, 0)))
 }
 
 fn has_key(_: &mut State<'_>, arguments: &[Value]) -> Called {
@@ -136,11 +144,12 @@ fn dig(_: &mut State<'_>, arguments: &[Value]) -> Called {
     let Some(_) = plain_map(root) else {
         return conversion(root, "map[string]interface {}");
     };
+    if let Some(key) = keys.iter().find(|key| !matches!(key, Value::Str(_))) {
+        return conversion(key, "string");
+    }
     let mut step = root.clone();
     for key in keys {
-        let Value::Str(key) = key else {
-            return conversion(key, "string");
-        };
+        let Value::Str(key) = key else { break };
         let Some(map) = plain_map(&step) else {
             return conversion(&step, "map[string]interface {}");
         };

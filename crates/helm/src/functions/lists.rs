@@ -191,17 +191,24 @@ fn concat(_: &mut State<'_>, arguments: &[Value]) -> Called {
 
 fn chunk(_: &mut State<'_>, arguments: &[Value]) -> Called {
     let all = items_or(value(arguments, 1), "Cannot chunk type")?;
-    let Some(size) = usize::try_from(int(arguments, 0))
-        .ok()
-        .filter(|&size| size > 0)
-    else {
-        return fail("runtime error: makeslice: len out of range");
+    let size = match usize::try_from(int(arguments, 0)) {
+        Ok(0) => return fail("runtime error: makeslice: len out of range"),
+        Ok(size) => size,
+        // Sprig counts the parts beforehand: with a size below zero there can be none of them.
+        Err(_) if all.len() > 1 && int(arguments, 0) <= -as_size(all.len() - 1) => {
+            return Ok(Value::List(List::new(Vec::new(), Element::AnyList)));
+        }
+        Err(_) => return fail("runtime error: makeslice: len out of range"),
     };
     let chunks = all
         .chunks(size)
         .map(|chunk| Value::list(chunk.to_vec()))
         .collect();
     Ok(Value::List(List::new(chunks, Element::AnyList)))
+}
+
+fn as_size(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
 }
 
 fn sort_alpha(_: &mut State<'_>, arguments: &[Value]) -> Called {

@@ -2,6 +2,7 @@
 //! (`false`, `0`, `""`) counts as not there.
 
 use super::arguments::value;
+use super::dicts::plain_type;
 use super::{Called, Function, Type, variadic};
 use crate::go::value::{Kind, Map, Value};
 use crate::template::exec::State;
@@ -35,7 +36,7 @@ fn merge(arguments: &[Value], overwrite: bool) -> Called {
             }
         }
     }
-    Ok(target.clone())
+    Ok(plain_type(target))
 }
 
 const MAX_DEPTH: usize = 1000;

@@ -29,6 +29,7 @@ mod paths;
 pub(crate) mod random;
 mod reflection;
 mod regex_syntax;
+mod regex_translation;
 mod regexes;
 mod serial;
 mod strings;

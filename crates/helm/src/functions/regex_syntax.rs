@@ -23,6 +23,24 @@ pub(super) fn check(pattern: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// What follows the `{` of a repetition: its length with the `}`, the least and, if there is one, the
+/// most. Nothing when the brace is an ordinary character.
+pub(super) fn repetition_counts(rest: &str) -> Option<(usize, u32, Option<u32>)> {
+    let (inner, _) = rest.split_once('}')?;
+    let number = |text: &str| {
+        let plain = !text.is_empty()
+            && text.bytes().all(|byte| byte.is_ascii_digit())
+            && (text == "0" || !text.starts_with('0'));
+        plain.then(|| text.parse::<u32>().unwrap_or(u32::MAX))
+    };
+    let (least, most) = match inner.split_once(',') {
+        None => (number(inner)?, Some(number(inner)?)),
+        Some((least, "")) => (number(least)?, None),
+        Some((least, most)) => (number(least)?, Some(number(most)?)),
+    };
+    Some((inner.len() + 1, least, most))
+}
+
 fn wrong<T>(why: &str, part: &str) -> Result<T, String> {
     Err(format!("{why}: `{part}`"))
 }
@@ -164,26 +182,12 @@ impl<'p> Checker<'p> {
     /// The counts after `{`; false when the brace is an ordinary character.
     fn counts(&mut self) -> Result<bool, String> {
         let begin = self.at - 1;
-        let Some((inner, _)) = self.rest().split_once('}') else {
+        let Some((length, least, most)) = repetition_counts(self.rest()) else {
             return Ok(false);
         };
-        let (least, most) = match inner.split_once(',') {
-            None => (inner, Some(inner)),
-            Some((least, "")) => (least, None),
-            Some((least, most)) => (least, Some(most)),
-        };
-        let number = |text: &str| {
-            let plain = !text.is_empty()
-                && text.bytes().all(|byte| byte.is_ascii_digit())
-                && (text == "0" || !text.starts_with('0'));
-            plain.then(|| text.parse::<u32>().unwrap_or(u32::MAX))
-        };
-        let (Some(least), Some(most)) = (number(least), most.map_or(Some(0), number)) else {
-            return Ok(false);
-        };
-        let open_ended = inner.ends_with(',');
-        self.at += inner.len() + 1;
-        if least > MAX_REPEAT || most > MAX_REPEAT || (!open_ended && least > most) {
+        self.at += length;
+        let wrong_order = most.is_some_and(|most| least > most);
+        if least > MAX_REPEAT || most.is_some_and(|most| most > MAX_REPEAT) || wrong_order {
             let part = &self.pattern[begin..self.at];
             return wrong("invalid repeat count", part);
         }
@@ -223,8 +227,12 @@ impl<'p> Checker<'p> {
             let rest = self.rest();
             if rest.starts_with('-') && rest.len() > 1 && !rest.starts_with("-]") {
                 self.at += 1;
-                let high = self.class_member(begin)?;
-                if high.is_none_or(|high| high < low) {
+                let end = self.at;
+                let Some(high) = self.class_member(begin)? else {
+                    let part = &self.pattern[end..end + 2];
+                    return wrong("invalid escape sequence", part);
+                };
+                if high < low {
                     let part = &self.pattern[range..self.at];
                     return wrong("invalid character class range", part);
                 }

@@ -7,6 +7,7 @@ use regex::Regex;
 
 use super::arguments::{int, string};
 use super::regex_syntax::check;
+use super::regex_translation::translate;
 use super::strings::invalid;
 use super::{Called, Function, Type, function};
 use crate::go::value::Value;
@@ -132,95 +133,6 @@ fn states(pattern: &str) -> u64 {
     })
 }
 
-/// In Go, `\d`, `\w`, `\s` and `\b` are ASCII, `\z` ends the text, `\Q…\E` quotes, and inside a
-/// class `[`, `&&`, `--` and `~~` are ordinary.
-fn translate(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len() + 8);
-    let mut characters = pattern.chars().peekable();
-    let mut in_class = false;
-    let mut class_start = false;
-    while let Some(character) = characters.next() {
-        let at_class_start = std::mem::take(&mut class_start);
-        match character {
-            '\\' => {
-                let Some(escaped) = characters.next() else {
-                    out.push('\\');
-                    break;
-                };
-                match escaped {
-                    'd' if in_class => out.push_str("0-9"),
-                    'w' if in_class => out.push_str("0-9A-Za-z_"),
-                    's' if in_class => out.push_str("\\t\\n\\x0c\\r "),
-                    'd' => out.push_str("[0-9]"),
-                    'D' => out.push_str("[^0-9]"),
-                    'w' => out.push_str("[0-9A-Za-z_]"),
-                    'W' => out.push_str("[^0-9A-Za-z_]"),
-                    's' => out.push_str("[\\t\\n\\x0c\\r ]"),
-                    'S' => out.push_str("[^\\t\\n\\x0c\\r ]"),
-                    'b' if !in_class => out.push_str("(?-u:\\b)"),
-                    // Outside UTF-8 `\B` could split a character, so it is left Unicode-aware.
-                    'C' if !in_class => out.push_str("(?s:.)"),
-                    '0'..='7' => octal(&mut out, escaped, &mut characters),
-                    'Q' => quoted_run(&mut out, &mut characters),
-                    other => {
-                        out.push('\\');
-                        out.push(other);
-                    }
-                }
-            }
-            '[' if in_class && characters.peek() == Some(&':') => out.push('['),
-            '[' if in_class => out.push_str("\\["),
-            '[' => {
-                in_class = true;
-                class_start = true;
-                out.push('[');
-                if characters.peek() == Some(&'^') {
-                    out.push('^');
-                    characters.next();
-                }
-            }
-            ']' if in_class && at_class_start => out.push_str("\\]"),
-            ']' if in_class => {
-                in_class = false;
-                if out.ends_with(':') && out.rfind("[:").is_some_and(|at| !out[at..].contains(']'))
-                {
-                    // The end of a named class such as [:alpha:], not of the class around it.
-                    in_class = true;
-                }
-                out.push(']');
-            }
-            '&' | '~' if in_class => {
-                out.push('\\');
-                out.push(character);
-            }
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-fn octal(out: &mut String, first: char, characters: &mut std::iter::Peekable<std::str::Chars>) {
-    let mut code = first.to_digit(8).unwrap_or(0);
-    for _ in 0..2 {
-        let Some(digit) = characters.peek().and_then(|next| next.to_digit(8)) else {
-            break;
-        };
-        code = code * 8 + digit;
-        characters.next();
-    }
-    let _ = write!(out, "\\x{{{code:x}}}");
-}
-
-fn quoted_run(out: &mut String, characters: &mut std::iter::Peekable<std::str::Chars>) {
-    while let Some(character) = characters.next() {
-        if character == '\\' && characters.peek() == Some(&'E') {
-            characters.next();
-            return;
-        }
-        out.push_str(&regex::escape(character.encode_utf8(&mut [0; 4])));
-    }
-}
-
 fn find(state: &State<'_>, arguments: &[Value], panics: bool) -> Called {
     let regex = expression(state, arguments, panics)?;
     let text = string(arguments, 1);
@@ -243,7 +155,7 @@ fn find_all(state: &State<'_>, arguments: &[Value], panics: bool) -> Called {
         .take(most)
         .map(|found| found.as_str())
         .collect();
-    Ok(Value::strings(found))
+    Ok(Value::strings_or_nil(found))
 }
 
 fn replace(state: &State<'_>, arguments: &[Value], panics: bool) -> Called {
@@ -319,7 +231,7 @@ fn split(state: &State<'_>, arguments: &[Value], panics: bool) -> Called {
     let text = string(arguments, 1);
     let limit = int(arguments, 2);
     if limit == 0 {
-        return Ok(Value::strings(Vec::<&str>::new()));
+        return Ok(Value::strings_or_nil(Vec::<&str>::new()));
     }
     if !string(arguments, 0).is_empty() && text.is_empty() {
         return Ok(Value::strings([""]));

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::floats::{float_exponent, float_fixed, float_general, zeros};
+use super::floats::{
+    float_binary, float_exponent, float_fixed, float_general, float_hexadecimal, zeros,
+};
 use super::objects::Object;
 use super::quote::{is_print, quote, quote_ascii, quote_char};
 use super::text::Text;
@@ -327,7 +329,10 @@ impl<'o> Formatter<'o> {
         } else {
             self.out.extend_from_slice(value.type_name().as_bytes());
             self.out.push(b'=');
-            print_value(self.out, value);
+            // Width, precision and signs stay in force; `#` is not that of `%#v`.
+            let sharp = std::mem::take(&mut self.flags.sharp);
+            self.value(value, 'v', 0);
+            self.flags.sharp = sharp;
         }
         self.out.push(b')');
     }
@@ -366,6 +371,10 @@ impl<'o> Formatter<'o> {
             Value::List(list) => {
                 if go_syntax {
                     self.out.extend_from_slice(value.type_name().as_bytes());
+                    if list.element.is_nil() {
+                        self.out.extend_from_slice(b"(nil)");
+                        return;
+                    }
                     self.out.push(b'{');
                     for (position, item) in list.items.iter().enumerate() {
                         if position > 0 {
@@ -652,7 +661,9 @@ impl<'o> Formatter<'o> {
             }
             ('f' | 'F', precision) => float_fixed(number, precision.unwrap_or(6)),
             ('e' | 'E', precision) => float_exponent(number, precision.unwrap_or(6)),
-            ('b' | 'x' | 'X', _) => float_exponent(number, 6),
+            ('b', _) => float_binary(number),
+            ('x' | 'X', None) => float_hexadecimal(number),
+            ('x' | 'X', Some(precision)) => float_exponent(number, precision),
             _ => {
                 self.bad_verb(value, verb);
                 return;
@@ -660,6 +671,8 @@ impl<'o> Formatter<'o> {
         };
         let text = if matches!(verb, 'E' | 'G') {
             text.replace('e', "E")
+        } else if verb == 'X' {
+            text.to_uppercase()
         } else {
             text
         };

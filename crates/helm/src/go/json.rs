@@ -56,7 +56,7 @@ fn write_value(
         }
         Value::Str(text) => write_string(out, &json_text(text.as_bytes()), html),
         Value::Bytes(bytes) => write_string(out, &base64_text(bytes), html),
-        Value::List(list) if list.element == super::value::Element::NilAny => {
+        Value::List(list) if list.element.is_nil() => {
             out.push_str("null");
         }
         Value::List(list) => {

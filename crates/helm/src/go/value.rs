@@ -62,8 +62,16 @@ pub(crate) enum Element {
     AnyList,
     /// A `[]interface {}` that was never made: empty, and `null` in JSON.
     NilAny,
+    /// The same for `[]string`.
+    NilStr,
     /// `common.VersionSet`: strings with the method `Has`.
     Versions,
+}
+
+impl Element {
+    pub(crate) const fn is_nil(self) -> bool {
+        matches!(self, Self::NilAny | Self::NilStr)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -267,6 +275,14 @@ impl Value {
         Self::List(List::new(items, Element::Str))
     }
 
+    /// Strings as a function of Go gives them that makes its slice with the first of them.
+    pub(crate) fn strings_or_nil<T: Into<Text>>(items: Vec<T>) -> Self {
+        if items.is_empty() {
+            return Self::List(List::new(Vec::new(), Element::NilStr));
+        }
+        Self::strings(items)
+    }
+
     pub(crate) fn map(entries: Entries) -> Self {
         Self::Map(Map::new(entries))
     }
@@ -312,7 +328,7 @@ impl Value {
             Self::Bytes(_) => "[]uint8",
             Self::List(list) => match list.element {
                 Element::Any | Element::NilAny => "[]interface {}",
-                Element::Str => "[]string",
+                Element::Str | Element::NilStr => "[]string",
                 Element::Int => "[]int",
                 Element::AnyList => "[][]interface {}",
                 Element::Versions => "common.VersionSet",
@@ -374,7 +390,7 @@ impl Value {
             Self::Float(number) => yaml::Value::Float(*number),
             Self::Str(text) => yaml::Value::String(text.to_shared()),
             Self::Bytes(bytes) => yaml::Value::String(super::json::base64_text(bytes).into()),
-            Self::List(list) if list.element == Element::NilAny => yaml::Value::Null,
+            Self::List(list) if list.element.is_nil() => yaml::Value::Null,
             Self::List(list) => yaml::Value::List(list.items.iter().map(Self::to_plain).collect()),
             Self::Map(map) if map.is_nil() => yaml::Value::Null,
             Self::Map(map) => yaml::Value::Map(

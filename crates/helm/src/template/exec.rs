@@ -666,6 +666,11 @@ impl<'t> State<'t> {
             return self.and_or(dot, function, arguments, last);
         }
         let signature = &function.signature;
+        let callee = (function.name == "call").then(|| match (arguments, &last) {
+            ([first, ..], _) => first.to_string(),
+            ([], Some(last)) => reflected(&last.value),
+            ([], None) => String::new(),
+        });
         let values = self.arguments(dot, function.name, signature, arguments, last)?;
         self.before_call(function, &values)?;
         let result = self.deeper(|state| (function.call)(state, &values));
@@ -676,6 +681,13 @@ impl<'t> State<'t> {
             }
             Err(cause) => {
                 self.at(place);
+                let cause = match (callee, cause) {
+                    (Some(callee), ExecError::Plain(why)) => {
+                        let named = format!("non-function {callee}");
+                        ExecError::Plain(why.replacen("non-function", &named, 1))
+                    }
+                    (_, cause) => cause,
+                };
                 self.failed_call(function.name, cause)
             }
         }
@@ -717,5 +729,13 @@ impl<'t> State<'t> {
 
     pub(crate) fn random(&self) -> std::cell::RefMut<'t, Random> {
         self.runtime.random.borrow_mut()
+    }
+}
+
+/// A value as Go's `reflect.Value` prints itself.
+fn reflected(value: &Value) -> String {
+    match value {
+        Value::Str(text) => text.lossy().into_owned(),
+        other => format!("<{} Value>", other.type_name()),
     }
 }

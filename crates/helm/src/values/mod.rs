@@ -55,15 +55,19 @@ impl ValuesError {
     /// The message in Helm's own words.
     pub fn helm_text(&self) -> String {
         match self {
-            Self::File { name, source } => format!(
-                "failed to parse {name}: cannot unmarshal yaml document: {}{}",
-                crate::chart::conversion(source),
-                source.helm_text()
-            ),
+            Self::File { name, source } => {
+                format!("failed to parse {name}: {}", unread_values(source))
+            }
             Self::Set {
-                source: SetError::Json(given),
+                source:
+                    SetError::JsonExpression {
+                        given, is_object, ..
+                    },
                 option,
-            } => format!("failed parsing {option} data {given}"),
+            } => {
+                let what = if *is_object { "data JSON:" } else { "data" };
+                format!("failed parsing {option} {what} {given}")
+            }
             Self::Set { option, source } => format!("failed parsing {option} data: {source}"),
         }
     }
@@ -134,23 +138,23 @@ impl Values {
     /// # Errors
     /// When the expression is malformed or no JSON follows.
     pub fn set_json(mut self, expression: &str) -> Result<Self, ValuesError> {
+        let trimmed = expression.trim();
+        let is_object = trimmed.starts_with('{');
         let error = |source| ValuesError::Set {
             option: "--set-json",
-            source,
+            source: SetError::JsonExpression {
+                given: expression.to_owned(),
+                is_object,
+                source: Box::new(source),
+            },
         };
-        let trimmed = expression.trim();
-        if trimmed.starts_with('{') {
+        if is_object {
             let json: serde_json::Value = serde_json::from_str(trimmed)
                 .map_err(|_| error(SetError::Json(expression.to_owned())))?;
             self.merge(Value::from_json(&json));
             return Ok(self);
         }
-        strvals::parse(expression, &mut self.merged, strvals::Mode::Json).map_err(|source| {
-            error(match source {
-                SetError::Json(_) => SetError::Json(expression.to_owned()),
-                other => other,
-            })
-        })?;
+        strvals::parse(expression, &mut self.merged, strvals::Mode::Json).map_err(error)?;
         Ok(self)
     }
 
@@ -209,7 +213,14 @@ pub(crate) fn merge_entries(into: &mut BTreeMap<Arc<str>, Value>, from: BTreeMap
 /// # Errors
 /// When a document is not YAML or neither a mapping nor empty; lines are those of the file.
 pub(crate) fn read_values(bytes: &[u8]) -> Result<Value, YamlError> {
-    let text = String::from_utf8_lossy(bytes);
+    if let Some(error) = YamlError::not_utf8(bytes) {
+        return Err(error);
+    }
+    let mut text = String::from_utf8_lossy(bytes).into_owned();
+    // Helm reads by lines and ends each, which is seen in a block of text at the end of the file.
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
     let mut merged = BTreeMap::new();
     for (first_line, document) in documents(&text)? {
         let value = yaml::parse(document).map_err(|error| error.moved(first_line))?;
@@ -227,6 +238,20 @@ pub(crate) fn read_values(bytes: &[u8]) -> Result<Value, YamlError> {
     Ok(Value::Map(merged))
 }
 
+const BAD_SEPARATOR: &str = "invalid Yaml document separator";
+
+/// Why values could not be read, in the words of Helm.
+pub(crate) fn unread_values(source: &YamlError) -> String {
+    if source.message.starts_with(BAD_SEPARATOR) {
+        return format!("error reading yaml document: {}", source.message);
+    }
+    format!(
+        "cannot unmarshal yaml document: {}{}",
+        crate::chart::conversion(source),
+        source.helm_text()
+    )
+}
+
 /// The documents of a file with the number of lines before each. A line that begins with `---`
 /// separates, whatever blanks or comment follow.
 fn documents(text: &str) -> Result<Vec<(usize, &str)>, YamlError> {
@@ -238,9 +263,7 @@ fn documents(text: &str) -> Result<Vec<(usize, &str)>, YamlError> {
         if let Some(rest) = line.strip_prefix("---") {
             let rest = rest.trim();
             if !rest.is_empty() && !rest.starts_with('#') {
-                return Err(YamlError::new(format!(
-                    "invalid Yaml document separator: {rest}"
-                )));
+                return Err(YamlError::new(format!("{BAD_SEPARATOR}: {rest}")));
             }
             if at > start {
                 documents.push((start_line, &text[start..at]));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::go::convert::parse_int;
-use crate::go::quote::quote;
+use crate::go::quote::{quote, quote_char};
 use crate::yaml::Value;
 
 type Entries = BTreeMap<Arc<str>, Value>;
@@ -34,6 +34,9 @@ pub enum SetError {
     /// An index that would make a huge list.
     #[error("index of {0} is greater than maximum supported index of 65536")]
     IndexTooLarge(usize),
+    /// An index below zero.
+    #[error("negative {0} index not allowed")]
+    NegativeIndex(i64),
     /// Text between `]` and what may follow it.
     #[error("unexpected data at end of array index: {0}")]
     AfterIndex(String),
@@ -46,6 +49,16 @@ pub enum SetError {
     /// What should be JSON is not.
     #[error("not JSON: {0}")]
     Json(String),
+    /// The argument of `--set-json` is neither an object nor `key=JSON`.
+    #[error("{source}")]
+    JsonExpression {
+        /// The whole argument.
+        given: String,
+        /// Whether it begins as an object does.
+        is_object: bool,
+        /// What is wrong.
+        source: Box<SetError>,
+    },
     /// A file that cannot be read.
     #[error("{0}")]
     File(String),
@@ -72,17 +85,13 @@ impl From<SetError> for Stop {
 }
 
 pub(super) fn parse(expression: &str, into: &mut Entries, mode: Mode<'_>) -> Result<(), SetError> {
-    let mut parser = Parser {
+    let literal = false;
+    Parser {
         rest: expression,
         mode,
-    };
-    loop {
-        match parser.key(into, 0) {
-            Ok(()) => {}
-            Err(Stop::End) => return Ok(()),
-            Err(Stop::Error(error)) => return Err(error),
-        }
+        literal,
     }
+    .run(into)
 }
 
 /// `--set-literal`: dots and indices make the path, the value is taken as it is.
@@ -97,12 +106,19 @@ pub(super) fn parse_literal(expression: &str, into: &mut Entries) -> Result<(), 
     };
     let mut reader = |_: &str| Ok(value.to_owned());
     let expression = format!("{path}=x");
-    parse(&expression, into, Mode::File(&mut reader))
+    Parser {
+        rest: &expression,
+        mode: Mode::File(&mut reader),
+        literal: true,
+    }
+    .run(into)
 }
 
 struct Parser<'e, 'f> {
     rest: &'e str,
     mode: Mode<'f>,
+    /// Whether commas and backslashes in keys are ordinary characters.
+    literal: bool,
 }
 
 fn set(into: &mut Entries, key: &str, value: Value) {
@@ -138,6 +154,16 @@ fn type_error(value: &Value, wanted: &str) -> SetError {
 }
 
 impl Parser<'_, '_> {
+    fn run(&mut self, into: &mut Entries) -> Result<(), SetError> {
+        loop {
+            match self.key(into, 0) {
+                Ok(()) => {}
+                Err(Stop::End) => return Ok(()),
+                Err(Stop::Error(error)) => return Err(error),
+            }
+        }
+    }
+
     /// Characters up to one of `stops`, which is passed; a backslash keeps what follows it.
     fn until(&mut self, stops: &[char]) -> (String, Option<char>) {
         let mut text = String::new();
@@ -148,7 +174,7 @@ impl Parser<'_, '_> {
                 stop = Some(character);
                 break;
             }
-            if character == '\\' {
+            if character == '\\' && !self.literal {
                 match characters.next() {
                     Some(escaped) => text.push(escaped),
                     None => break,
@@ -162,7 +188,12 @@ impl Parser<'_, '_> {
     }
 
     fn key(&mut self, into: &mut Entries, nesting: usize) -> Result<(), Stop> {
-        let (key, stop) = self.until(&['=', '[', ',', '.']);
+        let stops: &[char] = if self.literal {
+            &['=', '[', '.']
+        } else {
+            &['=', '[', ',', '.']
+        };
+        let (key, stop) = self.until(stops);
         let quoted = || quote(&key.as_str().into());
         match stop {
             None if key.is_empty() => Err(Stop::End),
@@ -224,8 +255,7 @@ impl Parser<'_, '_> {
                 .all(|b| b.is_ascii_digit())
         });
         match number {
-            Some(number) => usize::try_from(number)
-                .map_err(|_| SetError::Index(format!("negative {number} index not allowed"))),
+            Some(number) => usize::try_from(number).map_err(|_| SetError::NegativeIndex(number)),
             None => {
                 let text = quote(&text.as_str().into());
                 Err(SetError::Index(format!(
@@ -256,7 +286,8 @@ impl Parser<'_, '_> {
     ) -> Result<(Vec<Value>, Result<(), Stop>), Stop> {
         let (text, stop) = self.until(&['[', '.', '=']);
         if !text.is_empty() {
-            return Err(SetError::AfterIndex(quote(&text.as_str().into())).into());
+            let quoted: Vec<String> = text.chars().map(quote_char).collect();
+            return Err(SetError::AfterIndex(format!("[{}]", quoted.join(" "))).into());
         }
         match stop {
             None => Err(Stop::End),

@@ -219,9 +219,15 @@ impl<'t, 'a> Decoder<'t, 'a> {
                 }
             }),
             Content::Sequence(_) | Content::Mapping(_) => {
+                // The innermost key is the one that is named: `{{ x }}:` has one inside another.
+                if let Err(inner) = self.value(id)
+                    && inner.message.starts_with(INVALID_KEY)
+                {
+                    return Err(inner);
+                }
                 let mut shown = String::new();
                 self.show_go(id, 0, &mut shown);
-                let message = format!("invalid map key: {shown}");
+                let message = format!("{INVALID_KEY}: {shown}");
                 Err(YamlError::at(node.mark, 0, message))
             }
         }
@@ -308,6 +314,8 @@ impl<'t, 'a> Decoder<'t, 'a> {
         }
     }
 }
+
+const INVALID_KEY: &str = "invalid map key";
 
 fn want_map(node: &Node) -> YamlError {
     let message = "map merge requires map or sequence of maps as the value";

@@ -36,6 +36,28 @@ impl YamlError {
         }
     }
 
+    /// What Helm's parser says of bytes that are not UTF-8; nothing when they are.
+    pub(crate) fn not_utf8(bytes: &[u8]) -> Option<Self> {
+        let at = std::str::from_utf8(bytes).err()?.valid_up_to();
+        let character = bytes.get(at..)?;
+        let length = match *character.first()? {
+            0x00..0x80 => 1,
+            0xc0..0xe0 => 2,
+            0xe0..0xf0 => 3,
+            0xf0..0xf8 => 4,
+            _ => return Some(Self::new("invalid leading UTF-8 octet")),
+        };
+        let Some(trailing) = character.get(1..length) else {
+            return Some(Self::new("incomplete UTF-8 octet sequence"));
+        };
+        let continues = trailing.iter().all(|byte| (0x80..0xc0).contains(byte));
+        Some(Self::new(if continues {
+            "invalid length of a UTF-8 sequence"
+        } else {
+            "invalid trailing UTF-8 octet"
+        }))
+    }
+
     /// The message as Helm's own parser words it (`yaml: line 3: …`).
     pub fn helm_text(&self) -> String {
         if self.message.starts_with("json: ") || self.message.starts_with("unsupported map key") {
