@@ -1,9 +1,10 @@
 //! How an alarm server is set: plain values, resolved by whoever starts it.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use alarm::files::{Loader, Reading, TreeFile};
 use jiff::tz::TimeZone;
 
 /// Everything that a server has to know; the bus and the PVs are given to it ready made.
@@ -74,6 +75,17 @@ pub struct Heartbeat {
     pub every: Duration,
 }
 
+/// Reads and writes configurations in formats that need a library which the server does not have: YAML and JSON.
+#[derive(Debug, Clone, Copy)]
+pub struct Documents {
+    /// Reads YAML, or JSON, which is YAML as well.
+    pub read: fn(&Path, &mut Loader<'_>) -> Reading,
+    /// Writes YAML.
+    pub to_yaml: fn(&TreeFile) -> Result<String, String>,
+    /// Writes JSON.
+    pub to_json: fn(&TreeFile) -> Result<String, String>,
+}
+
 /// The control API.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
@@ -93,6 +105,8 @@ pub struct ApiSettings {
     pub request_timeout: Duration,
     /// How many connections there may be at once.
     pub connections: usize,
+    /// For configurations as YAML and JSON; without it only XML and tables are possible.
+    pub documents: Option<Documents>,
 }
 
 impl Default for ApiSettings {
@@ -106,6 +120,7 @@ impl Default for ApiSettings {
             configuration_limit: 64 << 20,
             request_timeout: Duration::from_secs(30),
             connections: 256,
+            documents: None,
         }
     }
 }

@@ -7,10 +7,12 @@
 
 pub(crate) mod fields;
 mod on_bus;
+mod report;
 
 use std::collections::HashSet;
 
 use jiff::civil::DateTime;
+use serde::Serialize;
 
 use crate::config::{Enabled, LeafConfig, Notes};
 use crate::files::{Item, TreeFile};
@@ -21,14 +23,26 @@ use crate::wire::key::{Key, Kind};
 
 pub use fields::FieldChange;
 pub use on_bus::{OnBus, PassedOver};
+pub use report::{Extra, Field, Report, Shelved, StepReport};
 
 /// What an item is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Sort {
     /// A group.
     Group,
     /// A PV.
     Pv,
+}
+
+impl Sort {
+    /// What people call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::Pv => "PV",
+        }
+    }
 }
 
 /// What a plan may do.

@@ -13,9 +13,8 @@ pub enum Text {
     Shared(Arc<String>),
 }
 
-/// What EPICS says of a record's alarm (as JCA names it), and what the server says itself.
-static KNOWN: &[&str] = &[
-    "",
+/// What EPICS says of a record's alarm, as JCA names it and by its number.
+static STATUSES: [&str; 22] = [
     "NO_ALARM",
     "READ_ALARM",
     "WRITE_ALARM",
@@ -38,12 +37,17 @@ static KNOWN: &[&str] = &[
     "SIMM_ALARM",
     "READ_ACCESS_ALARM",
     "WRITE_ACCESS_ALARM",
-    "None",
-    "OK",
-    "Disabled",
-    "Disconnected",
-    "No PV",
 ];
+
+/// What the server says itself.
+static OURS: [&str; 6] = ["", "None", "OK", "Disabled", "Disconnected", "No PV"];
+
+impl Text {
+    /// The status of a record's alarm by its number; nothing for a number that EPICS does not have.
+    pub fn status(number: usize) -> Option<Self> {
+        STATUSES.get(number).map(Self::Fixed)
+    }
+}
 
 impl Deref for Text {
     type Target = str;
@@ -58,7 +62,7 @@ impl Deref for Text {
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        match KNOWN.iter().find(|known| **known == text) {
+        match STATUSES.iter().chain(&OURS).find(|known| **known == text) {
             Some(known) => Self::Fixed(known),
             None => Self::Shared(Arc::new(text.to_owned())),
         }
@@ -117,6 +121,9 @@ mod tests {
     fn known_and_other_texts_are_alike() {
         assert!(matches!(Text::from("HIHI_ALARM"), Text::Fixed(_)));
         assert!(matches!(Text::from("Fault 7".to_owned()), Text::Shared(_)));
+        assert_eq!(Text::status(3), Some(Text::from("HIHI_ALARM")));
+        assert_eq!(Text::status(21), Some(Text::from("WRITE_ACCESS_ALARM")));
+        assert_eq!(Text::status(22), None);
         assert_eq!(Text::from("Fault 7"), "Fault 7");
         assert_ne!(Text::from("OK"), Text::from("ok"));
         assert_eq!(Text::Fixed(&"x"), Text::Shared(Arc::new("x".to_owned())));

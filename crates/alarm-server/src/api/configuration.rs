@@ -1,13 +1,14 @@
 //! The configuration: export, difference, application. Planning is [`alarm::plan`]; here the text of a request is read,
 //! the bus is read, and what is different is published through the one way out.
 //!
-//! XML and tables are possible here. YAML is read and written by `ioc`, which has the library for it.
+//! XML and tables are read here; YAML and JSON by whoever starts the server and has the library for them
+//! ([`Documents`](crate::settings::Documents)).
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use alarm::files::{Level, Reading, TreeFile, table, xml};
-use alarm::plan::{OnBus, Plan, Sort, Step, Wishes};
-use alarm::wire::config::write_date;
+use alarm::files::{Level, Loader, Reading, TreeFile, table, xml};
+use alarm::plan::{ConfigRecord, OnBus, Plan, Report, Wishes};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -43,52 +44,23 @@ pub(super) struct PlanQuery {
 
 /// What is, or was, different.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct Answer {
     applied: bool,
     /// Whether the bus has confirmed it.
     written: bool,
-    records: usize,
-    unchanged_pvs: usize,
-    steps: Vec<StepReport>,
-    /// PVs that stay disabled until a date which the new configuration does not have.
-    shelved: Vec<Shelved>,
-    /// What is on the bus and not in the new configuration, and stays.
-    not_in_the_file: Vec<Extra>,
+    #[serde(flatten)]
+    report: Report,
     warnings: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct StepReport {
-    action: &'static str,
-    kind: &'static str,
-    path: String,
-    fields: Vec<Field>,
-}
-
-#[derive(Debug, Serialize)]
-struct Field {
-    #[serde(rename = "field")]
-    name: &'static str,
-    before: String,
-    after: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Shelved {
-    path: String,
-    until: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Extra {
-    path: String,
-    kind: &'static str,
-}
-
-fn kind(sort: Sort) -> &'static str {
-    match sort {
-        Sort::Group => "group",
-        Sort::Pv => "pv",
+impl Answer {
+    fn new(plan: &Plan, warnings: Vec<String>) -> Self {
+        Self {
+            applied: false,
+            written: false,
+            report: plan.into(),
+            warnings,
+        }
     }
 }
 
@@ -99,24 +71,56 @@ fn of_bus(error: &bus::Error) -> Problem {
     }
 }
 
-/// The configuration as it is on the bus.
-async fn on_bus(api: &Api) -> Result<OnBus, Problem> {
-    let name = &api.configuration;
-    let mut found = OnBus::new(name).map_err(|error| Problem::bad(error.to_string()))?;
+/// Reads what is on the topic of the configuration from a place on. Gives the offset after it.
+async fn read(
+    api: &Api,
+    from: From,
+    mut take: impl FnMut(String, Option<String>),
+) -> Result<u64, Problem> {
+    let topic = api.configuration.as_str().into();
+    let mut end = match from {
+        From::Offset(offset) => offset,
+        From::Beginning | From::Now => 0,
+    };
     let reading = async {
-        let mut reader = api
-            .bus
-            .read(&[(name.as_str().into(), From::Beginning)])
-            .await?;
+        let mut reader = api.bus.read(&[(topic, from)]).await?;
         while !reader.has_caught_up() {
             for record in reader.next().await? {
-                found.record(&record.key.unwrap_or_default(), record.value.as_deref());
+                end = record.offset + 1;
+                take(record.key.unwrap_or_default(), record.value);
             }
         }
         Ok::<_, bus::Error>(())
     };
     reading.await.map_err(|error| of_bus(&error))?;
-    Ok(found)
+    Ok(end)
+}
+
+/// The configuration as it is on the bus, and the offset after it.
+async fn on_bus(api: &Api) -> Result<(OnBus, u64), Problem> {
+    let name = &api.configuration;
+    let mut found = OnBus::new(name).map_err(|error| Problem::bad(error.to_string()))?;
+    let end = read(api, From::Beginning, |key, value| {
+        found.record(&key, value.as_deref());
+    })
+    .await?;
+    Ok((found, end))
+}
+
+/// Records about the configuration from an offset on that are not among these.
+async fn by_others(api: &Api, offset: u64, own: &[ConfigRecord]) -> Result<Vec<String>, Problem> {
+    let own: HashSet<(&str, Option<&str>)> = own
+        .iter()
+        .map(|record| (record.key.as_str(), record.value.as_deref()))
+        .collect();
+    let mut keys = Vec::new();
+    read(api, From::Offset(offset), |key, value| {
+        if key.starts_with("config:") && !own.contains(&(key.as_str(), value.as_deref())) {
+            keys.push(key);
+        }
+    })
+    .await?;
+    Ok(keys)
 }
 
 pub(super) async fn export(
@@ -124,22 +128,60 @@ pub(super) async fn export(
     Asked(asked): Asked<ExportQuery>,
 ) -> Result<Response, Problem> {
     let format = asked.format.as_deref().unwrap_or("xml");
-    if !matches!(format, "xml" | "csv") {
-        return Err(
-            Problem::bad(format!("`{format}` is no format of this server"))
-                .hint("`xml` or `csv`; `ioc alarm config export` has more"),
-        );
-    }
-    let tree = on_bus(&api).await?.tree();
-    let (kind, text) = match format {
-        "csv" => ("text/csv; charset=utf-8", table::write(&tree)),
-        _ => ("application/xml; charset=utf-8", xml::write(&tree)),
+    let documents = api.settings.documents;
+    let write: Box<dyn Fn(&TreeFile) -> Result<String, String> + Send> = match (format, documents) {
+        ("xml", _) => Box::new(|tree| Ok(xml::write(tree))),
+        ("csv", _) => Box::new(|tree| Ok(table::write(tree))),
+        ("yaml", Some(documents)) => Box::new(documents.to_yaml),
+        ("json", Some(documents)) => Box::new(documents.to_json),
+        _ => {
+            return Err(
+                Problem::bad(format!("`{format}` is no format of this server"))
+                    .hint(format!("one of {}", formats(&api).join(", "))),
+            );
+        }
+    };
+    let (found, _end) = on_bus(&api).await?;
+    let text =
+        write(&found.tree()).map_err(|why| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why))?;
+    let kind = match format {
+        "csv" => "text/csv; charset=utf-8",
+        "yaml" => "application/yaml",
+        "json" => "application/json",
+        _ => "application/xml; charset=utf-8",
     };
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
+/// The formats that this server reads and writes.
+fn formats(api: &Api) -> &'static [&'static str] {
+    match api.settings.documents {
+        Some(_) => &["xml", "csv", "yaml", "json"],
+        None => &["xml", "csv"],
+    }
+}
+
+/// Reads a text of the media type that was said.
+fn read_as(api: &Api, kind: &str, main: &Path, load: &mut Loader<'_>) -> Result<Reading, Problem> {
+    let documents = api.settings.documents;
+    match (kind, documents) {
+        ("application/xml" | "text/xml", _) => Ok(xml::read(main, load)),
+        ("text/csv", _) => Ok(table::read(main, &api.configuration, load)),
+        (
+            "application/yaml" | "application/x-yaml" | "text/yaml" | "application/json",
+            Some(documents),
+        ) => Ok((documents.read)(main, load)),
+        _ => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!("a configuration is sent as one of {}", formats(api).join(", ")),
+        )
+        .hint("send `Content-Type: application/xml`, `text/csv`, `application/yaml` or `application/json`")),
+    }
+}
+
 /// Reads the configuration of a request; all that is wrong with it is said.
-fn parse(name: &str, headers: &HeaderMap, body: &[u8]) -> Result<(TreeFile, Vec<String>), Problem> {
+fn parse(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<(TreeFile, Vec<String>), Problem> {
+    let name = api.configuration.as_str();
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -153,17 +195,7 @@ fn parse(name: &str, headers: &HeaderMap, body: &[u8]) -> Result<(TreeFile, Vec<
         }
         Err("a request cannot include files; send one that has everything".to_owned())
     };
-    let reading = match kind {
-        "application/xml" | "text/xml" => xml::read(main, &mut load),
-        "text/csv" => table::read(main, name, &mut load),
-        _ => {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "a configuration is sent as XML or as a table",
-            )
-            .hint("send `Content-Type: application/xml` or `text/csv`"));
-        }
-    };
+    let reading = read_as(api, kind, main, &mut load)?;
     let mut findings = reading.findings.clone();
     let usable = reading.is_usable();
     if let (true, Some(tree)) = (usable, &reading.tree) {
@@ -231,62 +263,16 @@ fn plan(tree: &TreeFile, found: &OnBus, asked: &PlanQuery) -> Result<Plan, Probl
     })
 }
 
-fn report(plan: &Plan, warnings: Vec<String>) -> Report {
-    let steps = plan.steps.iter().map(|step| {
-        let (action, fields) = match step {
-            Step::Add { .. } => ("add", Vec::new()),
-            Step::Remove { .. } => ("remove", Vec::new()),
-            Step::Change { fields, .. } => {
-                let fields = fields.iter().map(|change| Field {
-                    name: change.field,
-                    before: change.before.clone(),
-                    after: change.after.clone(),
-                });
-                ("change", fields.collect())
-            }
-        };
-        StepReport {
-            action,
-            kind: kind(step.sort()),
-            path: step.path().to_string(),
-            fields,
-        }
-    });
-    Report {
-        applied: false,
-        written: false,
-        records: plan.records("", "").len(),
-        unchanged_pvs: plan.unchanged,
-        steps: steps.collect(),
-        shelved: plan
-            .shelved
-            .iter()
-            .map(|(path, until)| Shelved {
-                path: path.to_string(),
-                until: write_date(*until),
-            })
-            .collect(),
-        not_in_the_file: plan
-            .extra
-            .iter()
-            .map(|(path, sort)| Extra {
-                path: path.to_string(),
-                kind: kind(*sort),
-            })
-            .collect(),
-        warnings,
-    }
-}
-
 pub(super) async fn diff(
     State(api): State<Api>,
     Asked(asked): Asked<PlanQuery>,
     headers: HeaderMap,
     body: axum::body::Bytes,
-) -> Result<axum::Json<Report>, Problem> {
-    let (tree, warnings) = parse(&api.configuration, &headers, &body)?;
-    let found = on_bus(&api).await?;
-    Ok(axum::Json(report(&plan(&tree, &found, &asked)?, warnings)))
+) -> Result<axum::Json<Answer>, Problem> {
+    let (tree, warnings) = parse(&api, &headers, &body)?;
+    let (found, _end) = on_bus(&api).await?;
+    let plan = plan(&tree, &found, &asked)?;
+    Ok(axum::Json(Answer::new(&plan, warnings)))
 }
 
 pub(super) async fn apply(
@@ -295,35 +281,44 @@ pub(super) async fn apply(
     Asked(asked): Asked<PlanQuery>,
     headers: HeaderMap,
     body: axum::body::Bytes,
-) -> Result<axum::Json<Report>, Problem> {
-    let (tree, warnings) = parse(&api.configuration, &headers, &body)?;
+) -> Result<axum::Json<Answer>, Problem> {
+    let (tree, warnings) = parse(&api, &headers, &body)?;
     // one at a time: each sees what the one before it has published
     let _one = api.applying.lock().await;
-    let found = on_bus(&api).await?;
+    let (found, end) = on_bus(&api).await?;
     let plan = plan(&tree, &found, &asked)?;
-    let mut report = report(&plan, warnings);
+    let mut answer = Answer::new(&plan, warnings);
     if plan.is_empty() {
-        report.written = true;
-        return Ok(axum::Json(report));
+        answer.written = true;
+        return Ok(axum::Json(answer));
     }
     let records = plan.records(&who.user, &who.host);
-    let count = records.len();
-    report.written = api
-        .ask(|answer| Request::Configure(records, answer))
+    if let Some(key) = by_others(&api, end, &[]).await?.first() {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            format!("somebody else is changing it: `{key}` was written after it was read; nothing was published"),
+        )
+        .hint("ask again: the difference is another one now"));
+    }
+    let published = records.clone();
+    answer.written = api
+        .ask(|sender| Request::Configure(published, sender))
         .await?;
-    report.applied = true;
+    answer.applied = true;
     let paths: Vec<String> = plan
         .steps
         .iter()
         .take(1000)
         .map(|step| step.path().to_string())
         .collect();
-    audit(
-        &api.stream,
-        &who,
-        "configure",
-        &paths,
-        Some(&format!("{count} records")),
-    );
-    Ok(axum::Json(report))
+    let detail = format!("{} records", records.len());
+    audit(&api.stream, &who, "configure", &paths, Some(&detail));
+    if answer.written {
+        // between that look and the writing there was a moment
+        let others = by_others(&api, end, &records).await?;
+        answer.warnings.extend(others.into_iter().take(FINDINGS).map(|key| {
+            format!("somebody else wrote `{key}` at the same moment: ask for the difference to see what came of it")
+        }));
+    }
+    Ok(axum::Json(answer))
 }

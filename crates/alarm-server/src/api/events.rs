@@ -31,7 +31,7 @@ struct Following {
     /// `None`: the client has lost events, and is told so before all else.
     after: Option<u64>,
     kinds: Option<Vec<String>>,
-    needles: Option<[String; 2]>,
+    needles: Option<[String; 4]>,
 }
 
 pub(super) async fn follow(
@@ -68,12 +68,17 @@ pub(super) async fn follow(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(10))))
 }
 
-/// What the data of events at a path and below it begin with.
-fn needles(path: &str) -> Result<[String; 2], Problem> {
+/// What the data of events at a path and below it contain: a key, or one of the paths of an audit.
+fn needles(path: &str) -> Result<[String; 4], Problem> {
     let path = alarm::AlarmPath::parse(path).map_err(|error| Problem::bad(error.to_string()))?;
     let json = serde_json::Value::from(path.to_string()).to_string();
     let inner = json.trim_matches('"');
-    Ok([format!(":{inner}\""), format!(":{inner}/")])
+    Ok([
+        format!(":{inner}\""),
+        format!(":{inner}/"),
+        format!("\"{inner}\""),
+        format!("\"{inner}/"),
+    ])
 }
 
 impl Following {
@@ -126,7 +131,7 @@ impl Following {
             .as_ref()
             .is_none_or(|kinds| kinds.iter().any(|kind| kind == event.kind));
         let is_place = self.needles.as_ref().is_none_or(|needles| {
-            // the path stands in the key, which is what the data begin with
+            // the path stands in the key, which is what the data begin with, or in the list of an audit
             let key = event.data.split(",\"value\":").next().unwrap_or_default();
             needles.iter().any(|needle| key.contains(needle.as_str()))
         });

@@ -180,34 +180,8 @@ fn severity(severity: ca::Severity) -> Severity {
 
 /// The names that Phoebus gives to alarm statuses: those of the JCA library.
 fn message(status: ca::Status) -> Text {
-    const NAMES: [&str; 22] = [
-        "NO_ALARM",
-        "READ_ALARM",
-        "WRITE_ALARM",
-        "HIHI_ALARM",
-        "HIGH_ALARM",
-        "LOLO_ALARM",
-        "LOW_ALARM",
-        "STATE_ALARM",
-        "COS_ALARM",
-        "COMM_ALARM",
-        "TIMEOUT_ALARM",
-        "HW_LIMIT_ALARM",
-        "CALC_ALARM",
-        "SCAN_ALARM",
-        "LINK_ALARM",
-        "SOFT_ALARM",
-        "BAD_SUB_ALARM",
-        "UDF_ALARM",
-        "DISABLE_ALARM",
-        "SIMM_ALARM",
-        "READ_ACCESS_ALARM",
-        "WRITE_ACCESS_ALARM",
-    ];
-    match NAMES.get(usize::from(status.0)) {
-        Some(name) => Text::Fixed(name),
-        None => Text::from(format!("STATUS_{}", status.0)),
-    }
+    let number = usize::from(status.0);
+    Text::status(number).unwrap_or_else(|| Text::from(format!("STATUS_{number}")))
 }
 
 /// A value as the alarm logic has it. A time stamp that was never set means now (Phoebus does so too).

@@ -379,12 +379,12 @@ impl Owner {
             Err(refusal) => return drop(answer.send(Err(refusal))),
         };
         self.carry_out(effects);
-        let (items, detail) = request::details(wish);
+        let (named, detail) = request::details(wish);
         audit(
             &self.stream,
             who,
             request::name(wish),
-            items,
+            &audited(named, &reply),
             detail.as_deref(),
         );
         let mut outcome = Outcome {
@@ -555,10 +555,18 @@ impl Owner {
                     alarm::server::KindView::Leaf(leaf) => self.watches.find(leaf.pv),
                     alarm::server::KindView::Group(_) => None,
                 };
-                view::whole(&item, watch)
+                view::whole(&item, watch, &self.core)
             })
             .collect())
     }
+}
+
+/// What an audit lists: what was named, and the PVs that it came to.
+fn audited(named: &[String], reply: &alarm::server::Reply) -> Vec<String> {
+    let touched = reply.touched.iter().map(|one| one.path.to_string());
+    let touched = touched.filter(|path| !named.contains(path));
+    let all = named.iter().cloned().chain(touched);
+    all.take(Outcome::SHOWN).collect()
 }
 
 fn is_wanted(item: &alarm::server::ItemView<'_>, query: &Query, text: Option<&str>) -> bool {

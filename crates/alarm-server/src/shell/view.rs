@@ -1,8 +1,8 @@
 //! The tree as others see it, in JSON.
 
-use alarm::config::{Action, TitleDetail};
-use alarm::server::{Connection, ItemView, KindView, LeafView};
-use alarm::{Severity, Time};
+use alarm::config::{Action, Notes, TitleDetail};
+use alarm::server::{Connection, ItemView, KindView, LeafView, Server};
+use alarm::{AlarmPath, Severity, Time};
 use serde::Serialize;
 
 use crate::shell::watches::Watch;
@@ -17,6 +17,33 @@ pub struct ItemJson {
     /// What it is.
     #[serde(flatten)]
     pub kind: KindJson,
+    /// Where one item is asked for: what the group itself and those above it say, the nearest first, without those that
+    /// say nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<NotesJson>>,
+}
+
+/// What a group says to operators.
+#[derive(Debug, Clone, Serialize)]
+pub struct NotesJson {
+    /// Which group.
+    pub path: String,
+    /// What to do, and so on.
+    #[serde(flatten)]
+    pub notes: TitlesJson,
+}
+
+/// What operators may read and do at an item, and what the server does.
+#[derive(Debug, Clone, Serialize)]
+pub struct TitlesJson {
+    /// What to do.
+    pub guidance: Vec<TitleJson>,
+    /// Screens.
+    pub displays: Vec<TitleJson>,
+    /// Programs.
+    pub commands: Vec<TitleJson>,
+    /// What the server does.
+    pub actions: Vec<TitleJson>,
 }
 
 /// What an item is.
@@ -141,14 +168,9 @@ pub struct ConfigurationJson {
     pub count: u32,
     /// Formula.
     pub filter: String,
-    /// What to do.
-    pub guidance: Vec<TitleJson>,
-    /// Screens.
-    pub displays: Vec<TitleJson>,
-    /// Programs.
-    pub commands: Vec<TitleJson>,
-    /// What the server does.
-    pub actions: Vec<TitleJson>,
+    /// Guidance and so on.
+    #[serde(flatten)]
+    pub notes: TitlesJson,
 }
 
 /// A title with details.
@@ -257,6 +279,17 @@ fn actions(items: &[Action]) -> Vec<TitleJson> {
         .collect()
 }
 
+impl From<&Notes> for TitlesJson {
+    fn from(notes: &Notes) -> Self {
+        Self {
+            guidance: titles(&notes.guidance),
+            displays: titles(&notes.displays),
+            commands: titles(&notes.commands),
+            actions: actions(&notes.actions),
+        }
+    }
+}
+
 /// An item in JSON.
 pub(crate) fn item(view: &ItemView<'_>) -> ItemJson {
     ItemJson {
@@ -270,16 +303,31 @@ pub(crate) fn item(view: &ItemView<'_>) -> ItemJson {
             }),
             KindView::Leaf(leaf) => KindJson::Pv(Box::new(pv(leaf))),
         },
+        groups: None,
     }
 }
 
 /// An item in JSON with everything that is known of it.
-pub(crate) fn whole(view: &ItemView<'_>, watch: Option<&Watch>) -> ItemJson {
+pub(crate) fn whole(view: &ItemView<'_>, watch: Option<&Watch>, server: &Server) -> ItemJson {
     let mut json = item(view);
+    json.groups = Some(groups(view, server));
     if let (KindJson::Pv(pv), KindView::Leaf(leaf)) = (&mut json.kind, &view.kind) {
         pv.more = Some(Box::new(more(leaf, watch)));
     }
     json
+}
+
+fn groups(view: &ItemView<'_>, server: &Server) -> Vec<NotesJson> {
+    let paths = std::iter::successors(Some(view.path.clone()), AlarmPath::parent);
+    paths
+        .filter_map(|path| match server.item(&path)?.kind {
+            KindView::Group(group) if *group.notes != Notes::default() => Some(NotesJson {
+                path: path.to_string(),
+                notes: group.notes.into(),
+            }),
+            KindView::Group(_) | KindView::Leaf(_) => None,
+        })
+        .collect()
 }
 
 fn pv(leaf: &LeafView<'_>) -> PvJson {
@@ -323,10 +371,7 @@ fn more(leaf: &LeafView<'_>, watch: Option<&Watch>) -> MoreJson {
             delay: config.delay,
             count: config.count,
             filter: config.filter,
-            guidance: titles(&config.notes.guidance),
-            displays: titles(&config.notes.displays),
-            commands: titles(&config.notes.commands),
-            actions: actions(&config.notes.actions),
+            notes: (&config.notes).into(),
         },
         channel: watch.map(|watch| ChannelJson {
             server: watch

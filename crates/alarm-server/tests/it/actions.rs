@@ -212,3 +212,73 @@ async fn an_alarm_sends_mail_starts_a_program_calls_a_webhook_and_writes_pvs() {
     assert!(mail.contains("Subject: MAJOR_ACK alarm: first"), "{mail}");
     server.end().await;
 }
+
+#[tokio::test]
+async fn an_alarm_is_told_to_slack_and_again_when_it_is_over() {
+    use std::os::unix::fs::PermissionsExt as _;
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let folder = tempfile::tempdir().unwrap();
+    let (web, mut calls) = web_server().await;
+    let secret = folder.path().join("slack");
+    fs_err::write(
+        &secret,
+        format!("http://127.0.0.1:{web}/services/T0/B0/secret\n"),
+    )
+    .unwrap();
+    fs_err::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let settings = Settings {
+        webhooks: WebhookSettings {
+            slack: [("control-room".to_owned(), secret)].into(),
+            ..WebhookSettings::default()
+        },
+        ..with_api()
+    };
+    let bus = small_bus();
+    let actions = json!([
+        {"title": "s", "details": "slack:#control-room", "delay": 0},
+        {"title": "n", "details": "slack:#nobody", "delay": 0},
+        {"title": "f", "details": format!("slack:http://127.0.0.1:{web}/not/allowed"), "delay": 0},
+    ]);
+    let config = json!({"description": "first", "latching": false, "actions": actions});
+    bus.append("X", Some("config:/X/area/a"), Some(&config.to_string()));
+    let server = Running::start(settings, bus, small_pvs()).await;
+    server.ready().await;
+    server.until("X", "state:/X/area/a", "NO_ALARM").await;
+    for (severity, message, words) in [
+        (Severity::Major, "HIHI_ALARM", "MAJOR alarm: first"),
+        (Severity::Ok, "NO_ALARM", "OK: first"),
+    ] {
+        server
+            .pvs
+            .set_alarm("a", severity, message, 95.0, Time::new(1001, 7));
+        let call = next(&mut calls).await;
+        assert!(
+            call.starts_with("POST /services/T0/B0/secret HTTP/1.1\r\n"),
+            "{call}"
+        );
+        let body = call.split("\r\n\r\n").nth(1).unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        let text = body["text"].as_str().unwrap();
+        assert!(text.contains(words), "no `{words}` in {text}");
+    }
+    let counted = async {
+        loop {
+            let (_, text) = server.ask("GET", "/metrics", None).await;
+            let text = text.as_str().unwrap().to_owned();
+            let all = [
+                r#"ioc_alarm_actions_total{kind="slack",result="done"} 2"#,
+                r#"ioc_alarm_actions_total{kind="slack",result="refused"} 4"#,
+            ];
+            if all.iter().all(|line| text.lines().any(|one| one == *line)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), counted)
+        .await
+        .unwrap();
+    // nothing reached the address that is not allowed
+    assert!(calls.try_recv().is_err());
+    server.end().await;
+}

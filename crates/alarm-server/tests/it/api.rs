@@ -1,10 +1,13 @@
 //! The control API on a real socket.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use alarm::{Severity, Time};
 use alarm_server::Settings;
 use alarm_server::settings::ApiSettings;
+use bus::{Bus, From, TopicPlan};
+use futures_util::future::BoxFuture;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -409,7 +412,11 @@ async fn the_stream_is_taken_up_again_without_a_gap() {
     let audit: Value = serde_json::from_str(audit.strip_prefix("data: ").unwrap()).unwrap();
     assert_eq!(
         (&audit["operation"], &audit["user"], &audit["paths"]),
-        (&json!("acknowledge"), &json!("local"), &json!(["a"]))
+        (
+            &json!("acknowledge"),
+            &json!("local"),
+            &json!(["a", "/X/area/a"])
+        )
     );
     let mut stream = follow(
         &server,
@@ -572,5 +579,139 @@ async fn a_configuration_is_exported_compared_and_applied() {
         );
         assert_eq!(server.bus.records("X").len(), before, "{text}");
     }
+    server.end().await;
+}
+
+/// A bus on which somebody else writes whenever a topic is read from a place on: the moment between a comparison and
+/// what is published after it.
+struct Racing(bus::scripted::Scripted);
+
+impl Bus for Racing {
+    fn prepare(&self, topics: &[TopicPlan]) -> BoxFuture<'_, Result<(), bus::Error>> {
+        self.0.prepare(topics)
+    }
+
+    fn end(&self, topic: &str) -> BoxFuture<'_, Result<u64, bus::Error>> {
+        self.0.end(topic)
+    }
+
+    fn read(
+        &self,
+        topics: &[(Arc<str>, From)],
+    ) -> BoxFuture<'_, Result<Box<dyn bus::Reader>, bus::Error>> {
+        if topics
+            .iter()
+            .any(|(_name, from)| matches!(from, From::Offset(_)))
+        {
+            let value = r#"{"user":"u","host":"h","description":"of somebody else"}"#;
+            self.0.append("X", Some("config:/X/area/b"), Some(value));
+        }
+        self.0.read(topics)
+    }
+
+    fn writer(&self) -> BoxFuture<'_, Result<Box<dyn bus::Writer>, bus::Error>> {
+        self.0.writer()
+    }
+
+    fn statistics(&self) -> bus::Statistics {
+        self.0.statistics()
+    }
+}
+
+#[tokio::test]
+async fn somebody_else_who_changes_the_configuration_is_noticed() {
+    let bus = small_bus();
+    let racing = Arc::new(Racing(bus.clone()));
+    let server = Running::start_on(with_api(), racing, bus, small_pvs()).await;
+    server.ready().await;
+    server.until("X", "state:/X/area/b", "NO_ALARM").await;
+    let (_, text) = server.ask("GET", "/v1/configuration", None).await;
+    let other = text.as_str().unwrap().replace("first", "first of all");
+    let (status, answer) = send(
+        &server,
+        "/v1/configuration/apply",
+        "application/xml",
+        &other,
+    )
+    .await;
+    assert_eq!(status, 409, "{answer}");
+    let error = answer["error"].as_str().unwrap();
+    assert!(
+        error.contains("`config:/X/area/b` was written after it was read"),
+        "{error}"
+    );
+    // theirs is there, and nothing of ours
+    assert!(
+        server
+            .newest("X", "config:/X/area/b")
+            .unwrap()
+            .contains("of somebody else")
+    );
+    assert!(
+        !server
+            .newest("X", "config:/X/area/a")
+            .unwrap()
+            .contains("first of all")
+    );
+    server.end().await;
+}
+
+#[tokio::test]
+async fn an_audit_is_found_by_the_name_of_a_pv_and_by_its_group() {
+    let server = in_alarm().await;
+    for (items, at) in [
+        (json!(["a"]), "/X/area/a"),
+        (json!(["/X/area"]), "a"),
+        (json!(["/X/area/a"]), "a"),
+    ] {
+        let (status, answer) = server
+            .ask("POST", "/v1/acknowledge", Some(json!({"items": items})))
+            .await;
+        assert_eq!(status, 200, "{answer}");
+        let (_, story) = server.ask("GET", &format!("/v1/item?at={at}"), None).await;
+        let events = story["events"].as_array().unwrap();
+        let audit = events
+            .iter()
+            .rfind(|event| event["kind"] == "audit")
+            .unwrap();
+        assert_eq!(audit["data"]["operation"], "acknowledge");
+        let paths = audit["data"]["paths"].as_array().unwrap();
+        assert!(paths.contains(&json!("/X/area/a")), "{audit}");
+        assert!(paths.contains(&items[0]), "{audit}");
+        server
+            .ask("POST", "/v1/unacknowledge", Some(json!({"items": ["a"]})))
+            .await;
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn what_groups_say_is_told_of_what_is_in_them() {
+    let server = in_alarm().await;
+    for (key, title) in [("config:/X", "root"), ("config:/X/area", "near")] {
+        let value = json!({"guidance": [{"title": title, "details": "do it"}]}).to_string();
+        server.bus.append("X", Some(key), Some(&value));
+    }
+    let expected = |path: &str, title: &str| json!({"path": path, "guidance": [{"title": title, "details": "do it"}], "displays": [], "commands": [], "actions": []});
+    let both = json!([expected("/X/area", "near"), expected("/X", "root")]);
+    let told = async {
+        loop {
+            let (_, story) = server.ask("GET", "/v1/item?at=a", None).await;
+            if story["items"][0]["groups"] == both {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told)
+        .await
+        .unwrap();
+    let (_, story) = server.ask("GET", "/v1/item?at=/X/area", None).await;
+    assert_eq!(story["items"][0]["groups"], both);
+    let (_, story) = server.ask("GET", "/v1/item?at=/X", None).await;
+    assert_eq!(story["items"][0]["groups"], json!([expected("/X", "root")]));
+    // lists stay small
+    let (_, page) = server.ask("GET", "/v1/items", None).await;
+    assert_eq!(page["items"][0]["groups"], json!(null));
     server.end().await;
 }

@@ -74,9 +74,19 @@ pub(crate) fn small_pvs() -> Pvs {
 
 impl Running {
     pub(crate) async fn start(settings: Settings, bus: Bus, pvs: Pvs) -> Self {
+        Self::start_on(settings, Arc::new(bus.clone()), bus, pvs).await
+    }
+
+    /// On a bus that does more than the scripted one that it is made of.
+    pub(crate) async fn start_on(
+        settings: Settings,
+        outer: Arc<dyn bus::Bus>,
+        bus: Bus,
+        pvs: Pvs,
+    ) -> Self {
         let shell = Shell::open(
             settings,
-            Arc::new(bus.clone()),
+            outer,
             Box::new(pvs.pvs()),
             Clock::runtime(Time::new(2_000_000_000, 0)),
             None,
