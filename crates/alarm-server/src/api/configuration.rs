@@ -175,7 +175,12 @@ fn read_as(api: &Api, kind: &str, main: &Path, load: &mut Loader<'_>) -> Result<
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             format!("a configuration is sent as one of {}", formats(api).join(", ")),
         )
-        .hint("send `Content-Type: application/xml`, `text/csv`, `application/yaml` or `application/json`")),
+        .hint(match documents {
+            Some(_) => {
+                "send `Content-Type: application/xml`, `text/csv`, `application/yaml` or `application/json`"
+            }
+            None => "send `Content-Type: application/xml` or `text/csv`",
+        })),
     }
 }
 
