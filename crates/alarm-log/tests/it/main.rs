@@ -1,0 +1,14 @@
+//! Tests of the logger from outside: real processes that are killed, both buses.
+//!
+//! `ALARM_LOG_CHILD` is set by tests for processes that they start themselves.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "what fails here must fail the test"
+)]
+
+mod kafka;
+mod kills;
+mod logging;
