@@ -7,11 +7,13 @@ use std::path::Path;
 use crate::check::{self, Question, Report, Summary};
 use crate::cli::check::CheckArgs;
 use crate::cli::global::OutputFormat;
+use crate::commands::kubernetes::preflight;
 use crate::commands::{Context, Outcome, target, versioned};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::Engine;
+use crate::fleet::kubernetes::ClusterChoice;
+use crate::fleet::kubernetes::preflight::Subject;
 use crate::fleet::kubernetes::survey::Survey;
-use crate::fleet::kubernetes::{ClusterChoice, preflight};
 use crate::fleet::manifest;
 use crate::project::Backend;
 use crate::services::lookup::shown;
@@ -131,6 +133,7 @@ async fn on_cluster(
         .iter()
         .map(|unseen| Diagnostic::warning(format!("this login may not see {unseen}")))
         .collect();
+    let mut instances = Vec::new();
     for instance in target.repository.instances() {
         if !target.only.is_empty() && !target.only.contains(instance.name()) {
             continue;
@@ -143,13 +146,16 @@ async fn on_cluster(
         let Ok(resources) = manifest::parse(&rendered.rendered.manifest_text()) else {
             continue;
         };
-        found.extend(preflight::findings(
-            instance.name(),
-            &cluster.namespace,
-            &resources,
-            &survey,
-        ));
+        instances.push((instance.name(), resources));
     }
+    let mut subjects = Vec::new();
+    for (name, resources) in &instances {
+        match Subject::of(name, &cluster.namespace, resources) {
+            Ok(subject) => subjects.extend(subject),
+            Err(finding) => found.push(*finding),
+        }
+    }
+    found.extend(preflight::check(&subjects, &survey, context).await);
     Ok(found)
 }
 

@@ -14,6 +14,7 @@ pub mod chart;
 mod credentials;
 mod endpoint;
 pub mod error;
+pub mod existence;
 pub mod image;
 mod manifest;
 pub mod reference;

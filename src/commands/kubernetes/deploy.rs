@@ -4,6 +4,7 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use super::acting::{self, readiness, text};
+use super::preflight;
 use crate::cli::deploy::DeployArgs;
 use crate::cli::global::OutputFormat;
 use crate::commands::acting::{Done, Steps, ask, emit, names, options, warn_of_duplicates};
@@ -106,7 +107,8 @@ pub(crate) async fn deploy(
     });
     let plans: Vec<CommandResult<(ClusterRelease, Plan)>> =
         plans.buffered(AT_A_TIME).collect().await;
-    let planned = all_or_errors(plans, context)?;
+    let mut planned = all_or_errors(plans, context)?;
+    preflight::note(&cluster, &mut planned, context).await?;
     if args.act.dry_run {
         return dry_run(&planned, context);
     }

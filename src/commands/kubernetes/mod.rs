@@ -9,6 +9,7 @@ pub(crate) mod exec;
 pub(crate) mod history;
 pub(crate) mod logs;
 pub(crate) mod move_instance;
+pub(crate) mod preflight;
 pub(crate) mod ps;
 pub(crate) mod restart;
 mod restart_lost;

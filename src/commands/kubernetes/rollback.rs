@@ -2,6 +2,7 @@
 
 use super::acting;
 use super::deploy::{AT_A_TIME, carry_all_out, dry_run};
+use super::preflight;
 use crate::cli::deploy::RollbackArgs;
 use crate::commands::acting::{ask, options};
 use crate::commands::rollback::no_target;
@@ -46,7 +47,8 @@ pub(crate) async fn rollback(
         context,
     )
     .await?;
-    let planned = vec![(release, plan)];
+    let mut planned = vec![(release, plan)];
+    preflight::note(&cluster, &mut planned, context).await?;
     if args.act.dry_run {
         return dry_run(&planned, context);
     }

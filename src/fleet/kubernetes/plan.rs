@@ -83,6 +83,11 @@ impl Plan {
         self.changes_nothing() && self.is_recorded && self.unfinished.is_none()
     }
 
+    /// What is going to be applied.
+    pub fn manifest(&self) -> &str {
+        &self.desired.record.manifest
+    }
+
     /// Whether what is live is as desired.
     pub(super) fn changes_nothing(&self) -> bool {
         self.changes.is_empty() && self.desired.rollback_to.is_none()

@@ -17,6 +17,7 @@ mod look;
 mod looking;
 mod lookup;
 mod nodes;
+mod preflight;
 mod proxy;
 mod refused;
 mod site;

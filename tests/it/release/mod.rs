@@ -18,7 +18,7 @@ pub(crate) fn registry() -> Option<String> {
 }
 
 /// A services repository without `ioc.toml`, at its first release 2026.1.1.
-fn services(context: &TestContext) -> GitRepository {
+pub(crate) fn services(context: &TestContext) -> GitRepository {
     let repository = GitRepository::new(context.project());
     repository
         .shared()
@@ -29,7 +29,7 @@ fn services(context: &TestContext) -> GitRepository {
 }
 
 /// A place in the registry of a test's own.
-fn place(host: &str) -> String {
+pub(crate) fn place(host: &str) -> String {
     static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     format!("oci://{host}/it-{}-{count}/charts", std::process::id())

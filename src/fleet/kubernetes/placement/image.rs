@@ -7,6 +7,9 @@ use crate::fleet::kubernetes::placement::{About, Finding, node};
 /// The kubelet tells of so many images at most, so a node with this many may have others too.
 const MOST_REPORTED: usize = 50;
 
+/// What stands in place of a registry for images that none has; a registry on the node itself has a port.
+const LOCAL: &str = "localhost";
+
 /// An image reference in its full form: registry, path, tag or digest.
 pub fn full(reference: &str) -> String {
     let (name, digest) = match reference.split_once('@') {
@@ -74,6 +77,17 @@ fn policy(container: &Container) -> &str {
     }
 }
 
+/// Whether a node asks a registry for the image of a container before it can run it.
+pub fn has_to_pull(container: &Container, node: &Node) -> bool {
+    let image = container.image.as_deref().unwrap_or_default();
+    match policy(container) {
+        _ if registry(image) == LOCAL => false,
+        "Never" => false,
+        "Always" => true,
+        _ => !is_on(node, image),
+    }
+}
+
 /// What the images of a pod mean on `node`.
 pub fn findings(spec: &PodSpec, node: &Node) -> Vec<Finding> {
     let name = node::name(node);
@@ -96,8 +110,7 @@ pub fn findings(spec: &PodSpec, node: &Node) -> Vec<Finding> {
         let policy = policy(container);
         let is_there = is_on(node, image);
         let registry = registry(image);
-        // a registry on the node itself has a port
-        let has_registry = registry != "localhost";
+        let has_registry = registry != LOCAL;
         let may_be_there = count(node) >= MOST_REPORTED;
         let missing = format!("node `{name}` does not have the image `{image}`");
         let load = format!(
