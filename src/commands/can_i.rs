@@ -238,7 +238,7 @@ mod tests {
     fn a_refusal_says_what_is_missing_and_where_it_could_be_given() {
         let report = report(
             |it| it.verb != "delete" && it.resource != "events",
-            &["logs", "restart"],
+            &["status", "restart"],
         );
         insta::assert_snapshot!(table(&report).render());
         insta::assert_snapshot!(who_can_give(&report).join("\n"));

@@ -112,6 +112,7 @@ const DELETE_PODS: Need = Need::new("", &["pods"], &["delete"]);
 const REPLACE_PODS: Need = DELETE_PODS
     .or("a pod that is stuck in an older template, or on a node that has failed, is not replaced");
 const READ_NODES: Need = Need::new("", &["nodes"], &["get", "list"]).cluster_wide();
+const LIST_NODES: Need = Need::new("", &["nodes"], &["list"]).cluster_wide();
 const ALL_PODS: Need = Need::new("", &["pods"], &["list"])
     .cluster_wide()
     .or("pods of other namespaces on the node, and the ports that they have, are not seen");
@@ -124,24 +125,36 @@ const READ_VOLUMES: Need = Need::new("", &["persistentvolumes"], &["list"])
     .cluster_wide()
     .or("whether a volume can follow to another node is not known");
 const READ_NODES_IF_ALLOWED: Need =
-    READ_NODES.or("why a node does not take a pod is only known from events");
+    READ_NODES.or("whether a node takes it is not known before, and why not only from events");
 // a WebSocket begins with a GET, and newer API servers ask for `create` all the same
 const EXEC: Need = Need::new("", &["pods/exec"], &["get", "create"]);
 const ATTACH: Need = Need::new("", &["pods/attach"], &["get", "create"]);
 
-const LIST_WORKLOADS: Need = Need::new("apps", &["statefulsets", "deployments"], &["get", "list"]);
+const LIST_WORKLOADS: Need = Need::new("apps", &["statefulsets", "deployments"], &["list"]);
+const LIST_PODS: Need = Need::new("", &["pods"], &["list"]);
 const WATCH: Need = Need::new("apps", &["statefulsets", "deployments"], &["watch"])
-    .or("what is followed (`-w`, `-f`) is not kept up to date");
+    .or("what is followed (`-w`) is not kept up to date");
 const WATCH_PODS: Need =
     Need::new("", &["pods"], &["watch"]).or("what is followed (`-w`, `-f`) is not kept up to date");
-const LOOK: [Need; 7] = [
-    Need::new("", &["pods"], &["get", "list"]),
+const LIST_INSTANCES: [Need; 7] = [
+    LIST_PODS,
     LIST_WORKLOADS,
     READ_RELEASES.or("versions and revisions are not shown"),
-    READ_NODES.or("a node that does not answer is told by its pods alone"),
-    READ_EVENTS,
+    Need::new("apps", &["statefulsets", "deployments"], &["get"])
+        .or("fields that somebody has changed since the release (drift) are not named"),
+    Need::new("", &["nodes"], &["list"])
+        .cluster_wide()
+        .or("a node that does not answer is told by its pods alone"),
     WATCH,
     WATCH_PODS,
+];
+/// One instance, by the name of its workload.
+const FIND: [Need; 4] = [
+    Need::new("apps", &["statefulsets"], &["get"]),
+    Need::new("apps", &["deployments"], &["get"])
+        .or("instances whose chart makes a Deployment do not work"),
+    LIST_PODS,
+    LIST_WORKLOADS.or("an instance is only found where its workload has its name"),
 ];
 const CHANGE: [Need; 14] = [
     READ_RELEASES,
@@ -163,11 +176,10 @@ const CHANGE: [Need; 14] = [
 /// What a verb needs; nothing for a word that is no verb of [`VERBS`].
 pub fn needs(verb: &str) -> Vec<Need> {
     let mut needs: Vec<Need> = match verb {
-        "ps" | "status" | "logs" => LOOK.to_vec(),
+        "ps" => LIST_INSTANCES.to_vec(),
+        "status" | "logs" | "attach" | "exec" => FIND.to_vec(),
         "history" => vec![READ_RELEASES],
-        "attach" | "exec" | "diff" | "check" => {
-            vec![READ_RELEASES, READ_PODS, READ_WORKLOADS, READ_DEPLOYMENTS]
-        }
+        "diff" => vec![READ_RELEASES, READ_PODS, READ_WORKLOADS, READ_DEPLOYMENTS],
         "deploy" | "rollback" | "delete" | "move" | "start" | "stop" => CHANGE.to_vec(),
         "restart" => vec![
             READ_RELEASES,
@@ -186,11 +198,30 @@ pub fn needs(verb: &str) -> Vec<Need> {
             READ_CLAIMS,
             READ_VOLUMES,
         ],
+        "check" => vec![
+            LIST_NODES,
+            LIST_PODS.or("which ports the instances of the namespace have taken is not known"),
+            LIST_WORKLOADS.or("how pods are held to their node is only guessed"),
+            READ_CLAIMS,
+            ALL_PODS,
+            ALL_WORKLOADS,
+            READ_VOLUMES,
+        ],
         "beamline init" => return beamline(),
         _ => return Vec::new(),
     };
     needs.extend(match verb {
-        "logs" => vec![READ_LOGS],
+        "status" => vec![
+            READ_RELEASES.or("versions and revisions are not shown"),
+            READ_OBJECTS.or("the objects of its release are not compared with it"),
+            Need::new("", &["pods"], &["get"]).or("probes, ports and volumes are not shown"),
+            Need::new("", &["nodes"], &["get"])
+                .cluster_wide()
+                .or("its node is not shown"),
+            READ_EVENTS,
+            LAST_LINES,
+        ],
+        "logs" => vec![READ_LOGS, WATCH_PODS],
         "attach" => vec![
             ATTACH,
             EXEC.or("the console program of the image is not used"),
@@ -215,7 +246,6 @@ pub fn needs(verb: &str) -> Vec<Need> {
             READ_CLAIMS,
             READ_VOLUMES,
         ],
-        "check" => vec![READ_CLAIMS, READ_NODES, ALL_PODS, READ_VOLUMES],
         _ => Vec::new(),
     });
     needs
@@ -275,6 +305,25 @@ mod tests {
         for word in ["", "build", "deploys"] {
             assert!(needs(word).is_empty(), "{word}");
         }
+    }
+
+    /// Who may only list pods and workloads sees the list.
+    #[test]
+    fn a_list_needs_no_more_than_lists() {
+        let needed: Vec<String> = needs("ps")
+            .iter()
+            .filter(|need| need.without.is_none())
+            .flat_map(Need::permissions)
+            .map(|permission| permission.to_string())
+            .collect();
+        assert_eq!(
+            needed,
+            [
+                "list pods",
+                "list statefulsets.apps",
+                "list deployments.apps"
+            ]
+        );
     }
 
     #[test]

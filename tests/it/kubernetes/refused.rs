@@ -131,10 +131,12 @@ fn looking_without_a_permission_names_it_and_shows_the_rest() {
     use Without::{Refuses, Tells, Works};
     let Some(site) = Site::new() else { return };
     let instance = &site.deployed("ea-ioc-01");
-    let cases: [(&[&str], &str, &str, Without); 15] = [
+    let cases: [(&[&str], &str, &str, Without); 17] = [
         (&["ps"], "pods", "list", Refuses),
         (&["ps"], "statefulsets", "list", Refuses),
         (&["ps"], "deployments", "list", Refuses),
+        (&["ps"], "pods", "get", Works),
+        (&["ps"], "statefulsets", "get", Works),
         (&["ps"], "secrets", "list", Tells),
         (&["status", instance], "statefulsets", "get", Refuses),
         (&["status", instance], "deployments", "get", Works),
@@ -181,6 +183,18 @@ fn looking_without_a_permission_names_it_and_shows_the_rest() {
         );
         assert_eq!(is_refused, without == Refuses, "{refusal}\n{report}");
         assert!(without != Works || output.status.success(), "{report}");
+        // `can-i` says the same before
+        let asked = as_user(
+            &site,
+            &user,
+            &["auth", "can-i", arguments[0], "-b", site.name()],
+        );
+        let answer = site.report(&asked);
+        assert_eq!(
+            asked.status.success(),
+            without != Refuses,
+            "{report}\n{answer}"
+        );
     }
 
     // what is followed does not end by itself
