@@ -72,6 +72,10 @@ pub struct KubernetesSettings {
     pub kubeconfig: Vec<PathBuf>,
     /// Whether this process runs in a pod of a cluster.
     pub in_cluster: bool,
+    /// The proxy for clusters whose kubeconfig names none: `HTTPS_PROXY`.
+    pub proxy: Option<String>,
+    /// Hosts that are reached without it: `NO_PROXY`.
+    pub no_proxy: Option<String>,
 }
 
 /// Where images are defined and how they are named.
@@ -486,6 +490,12 @@ impl Layers<'_> {
                 home.as_deref(),
             ),
             in_cluster: self.variable("KUBERNETES_SERVICE_HOST").is_some(),
+            proxy: self
+                .variable("HTTPS_PROXY")
+                .or_else(|| self.variable("https_proxy")),
+            no_proxy: self
+                .variable("NO_PROXY")
+                .or_else(|| self.variable("no_proxy")),
         }
     }
 

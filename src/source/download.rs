@@ -6,6 +6,7 @@
 #[cfg(test)]
 pub(crate) mod server;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -286,7 +287,7 @@ pub(crate) fn tls_cause<'e>(
     None
 }
 
-/// Whether a `NO_PROXY` list names the host of a URL, itself or a domain above it.
+/// Whether a `NO_PROXY` list names the host of a URL: itself, a domain above it, or the network of its address.
 pub(crate) fn bypasses_proxy(url: &str, no_proxy: Option<&str>) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
@@ -304,11 +305,29 @@ pub(crate) fn bypasses_proxy(url: &str, no_proxy: Option<&str>) -> bool {
         .any(|entry| {
             entry == "*"
                 || host == entry
+                || is_in_network(host, entry)
                 || (!entry.is_empty()
                     && host
                         .strip_suffix(entry)
                         .is_some_and(|above| above.ends_with('.')))
         })
+}
+
+/// Whether an address is in a network such as `10.0.0.0/8`.
+fn is_in_network(host: &str, network: &str) -> bool {
+    let bits = |address: &str| match address.trim_matches(['[', ']']).parse::<IpAddr>().ok()? {
+        IpAddr::V4(address) => Some((32, u128::from(address.to_bits()) << 96)),
+        IpAddr::V6(address) => Some((128, address.to_bits())),
+    };
+    let read = || {
+        let (base, length) = network.split_once('/')?;
+        Some((bits(base)?, bits(host)?, length.parse::<u32>().ok()?))
+    };
+    read().is_some_and(|((width, base), (own, host), length)| {
+        width == own
+            && length <= width
+            && (base ^ host).checked_shr(128 - length).unwrap_or_default() == 0
+    })
 }
 
 fn too_large(address: &Address, limit: u64) -> SourceError {
@@ -407,6 +426,15 @@ mod tests {
             ("https://asite/x", "site", false),
             ("https://a.site/x", "", false),
             ("https://a.site/x", "*", true),
+            ("https://10.1.2.3:6443", "10.0.0.0/8", true),
+            ("https://11.1.2.3:6443", "10.0.0.0/8", false),
+            ("https://10.1.2.3:6443", "0.0.0.0/0", true),
+            ("https://10.1.2.3:6443", "10.1.2.3/32", true),
+            ("https://10.1.2.3:6443", "10.1.2.4/32", false),
+            ("https://10.1.2.3:6443", "10.0.0.0/40", false),
+            ("https://[fd00::1]:6443", "fd00::/8", true),
+            ("https://[fd00::1]:6443", "10.0.0.0/8", false),
+            ("https://a.site:6443", "10.0.0.0/8", false),
         ] {
             assert_eq!(bypasses_proxy(url, Some(list)), expected, "{url} {list}");
         }

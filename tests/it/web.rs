@@ -72,7 +72,7 @@ fn answer(mut stream: impl Read + Write, files: &[(String, Vec<u8>)]) -> std::io
         header.clear();
     }
     drop(lines);
-    let path = request.split(' ').nth(1).unwrap_or_default();
+    let path = request.split([' ', '?']).nth(1).unwrap_or_default();
     let file = files.iter().find(|(name, _)| name == path);
     let (status, body) = match file {
         Some((_, bytes)) => ("200 OK", bytes.as_slice()),

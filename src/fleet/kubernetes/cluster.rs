@@ -44,6 +44,8 @@ pub struct Cluster {
     pub context: String,
     /// URL of the API server.
     pub server: String,
+    /// The proxy in between, without a password.
+    pub proxy: Option<String>,
     /// Namespace of the beamline.
     pub namespace: String,
     /// Name of the user in the kubeconfig; the cluster may know it by another.
@@ -85,8 +87,8 @@ impl Cluster {
     /// A kubeconfig that is missing, damaged or has no such context; credentials that have expired or cannot be
     /// had; an API server that does not answer.
     pub async fn connect(settings: &Settings, choice: &ClusterChoice) -> CommandResult<Self> {
-        let chosen = kubeconfig::choose(&settings.kubernetes, choice)?;
-        let mut config = match chosen.file {
+        let mut chosen = kubeconfig::choose(&settings.kubernetes, choice)?;
+        let mut config = match chosen.file.take() {
             Some(file) => {
                 let options = KubeConfigOptions {
                     context: Some(chosen.context.clone()),
@@ -104,7 +106,10 @@ impl Cluster {
                 .caused_by(source)
             })?,
         };
+        kubeconfig::check_server(&config, &chosen.context)?;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
+        chosen.settle_proxy(&mut config, &settings.kubernetes);
+        let proxy = kubeconfig::proxy(&config);
         let server = config.cluster_url.to_string();
         let server = server.trim_end_matches('/').to_owned();
         let namespace = choice
@@ -129,6 +134,7 @@ impl Cluster {
             client,
             context: chosen.context,
             server,
+            proxy,
             namespace,
             login: chosen.login,
             user: settings.user.clone(),
@@ -210,8 +216,13 @@ impl Cluster {
 
     /// Which settings led here, for hints.
     pub fn where_from(&self) -> String {
+        let through = self
+            .proxy
+            .as_ref()
+            .map(|proxy| format!(" through the proxy {proxy}"))
+            .unwrap_or_default();
         format!(
-            "context `{}` of the kubeconfig leads to {}; `--context` names another",
+            "context `{}` of the kubeconfig leads to {}{through}; `--context` names another",
             self.context, self.server
         )
     }

@@ -51,6 +51,15 @@ pub(super) fn no_client(
 ) -> CommandError {
     match source {
         kube::Error::Auth(source) => plugin(&source, login, credentials),
+        kube::Error::ProxyProtocolUnsupported { .. }
+        | kube::Error::ProxyProtocolDisabled { .. } => {
+            // its text has the URL, and that may have a password
+            CommandError::new(
+                ErrorKind::Input,
+                "the `proxy-url` in the kubeconfig is not one that can be used",
+            )
+            .hint("write it as `http://HOST:PORT`")
+        }
         other => CommandError::new(
             ErrorKind::Input,
             format!("the certificates or keys of user `{login}` in the kubeconfig cannot be used"),

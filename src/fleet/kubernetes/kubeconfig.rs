@@ -4,12 +4,13 @@
 
 use std::path::{Path, PathBuf};
 
-use kube::config::{AuthInfo, ExecInteractiveMode, Kubeconfig, KubeconfigError};
+use kube::config::{AuthInfo, Config, ExecInteractiveMode, Kubeconfig, KubeconfigError};
 
 use crate::diagnostic::nearest;
 use crate::fleet::kubernetes::cluster::ClusterChoice;
 pub(super) use crate::fleet::kubernetes::credentials::Credentials;
 use crate::settings::KubernetesSettings;
+use crate::source::download::bypasses_proxy;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// Name of the "context" inside a pod.
@@ -25,6 +26,23 @@ pub(super) struct Chosen {
     pub(super) login: String,
     /// Their kind.
     pub(super) credentials: Credentials,
+    /// Whether the kubeconfig names a proxy for the cluster.
+    has_proxy: bool,
+}
+
+impl Chosen {
+    /// Takes the proxy of the environment, or none, where the kubeconfig names none. The library holds `NO_PROXY` against
+    /// the name of the proxy and not against that of the server.
+    pub(super) fn settle_proxy(&self, config: &mut Config, settings: &KubernetesSettings) {
+        if self.has_proxy {
+            return;
+        }
+        let server = config.cluster_url.to_string();
+        let proxy = settings.proxy.as_ref();
+        config.proxy_url = proxy
+            .filter(|_| !bypasses_proxy(&server, settings.no_proxy.as_deref()))
+            .and_then(|proxy| proxy.parse().ok());
+    }
 }
 
 /// Reads and merges the files, and finds the context.
@@ -43,6 +61,7 @@ pub(super) fn choose(
                 context: IN_CLUSTER.to_owned(),
                 login: "the service account of this pod".to_owned(),
                 credentials: Credentials::Other,
+                has_proxy: false,
             });
         }
         return Err(missing(settings));
@@ -76,13 +95,22 @@ pub(super) fn choose(
         .and_then(|named| named.auth_info.as_mut());
     let credentials = match info {
         Some(info) => {
+            refuse_given_up_provider(info, &login)?;
             keep_errors_of_plugin(info);
+            without_line_end(info);
             Credentials::of(info)
         }
         None => Credentials::Other,
     };
+    let cluster = merged
+        .clusters
+        .iter()
+        .find(|named| named.name == found.cluster)
+        .and_then(|named| named.cluster.as_ref());
+    let has_proxy = cluster.is_some_and(|cluster| cluster.proxy_url.is_some());
     Ok(Chosen {
         file: Some(Box::new(merged)),
+        has_proxy,
         context,
         login,
         credentials,
@@ -99,6 +127,44 @@ fn keep_errors_of_plugin(info: &mut AuthInfo) {
     {
         exec.interactive_mode = Some(ExecInteractiveMode::Never);
     }
+}
+
+/// Editors and `echo` end a token with a line; it cannot be sent like that, and other clients take it off. A token file
+/// that a cluster keeps up to date has no such end and stays one that is read again.
+fn without_line_end(info: &mut AuthInfo) {
+    let Some(path) = info.token_file.as_ref().filter(|_| info.token.is_none()) else {
+        return;
+    };
+    // what cannot be read is told when the client reads it
+    let Ok(text) = fs_err::read_to_string(path) else {
+        return;
+    };
+    let token = text.trim();
+    let read = serde_json::from_value::<AuthInfo>(serde_json::json!({ "token": token }));
+    if token.len() < text.len()
+        && let Ok(read) = read
+    {
+        info.token = read.token;
+        info.token_file = None;
+    }
+}
+
+/// Kubernetes has taken out the login programs of single clouds, and `kubectl` has none of them since 1.26.
+fn refuse_given_up_provider(info: &AuthInfo, login: &str) -> CommandResult<()> {
+    let Some(provider) = info.auth_provider.as_ref().filter(|it| it.name != "oidc") else {
+        return Ok(());
+    };
+    if info.token.is_some() || info.token_file.is_some() || info.exec.is_some() {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        ErrorKind::Input,
+        format!(
+            "user `{login}` of the kubeconfig logs in with the `auth-provider` `{}`, which Kubernetes has given up",
+            provider.name
+        ),
+    )
+    .hint("get a kubeconfig with an `exec` program in its place, as `kubectl` needs it since 1.26"))
 }
 
 /// The merged kubeconfig; `None` when no file was named and the usual one does not exist.
@@ -163,10 +229,11 @@ fn missing(settings: &KubernetesSettings) -> CommandError {
         .iter()
         .map(|path| format!("`{}`", path.display()))
         .collect();
-    CommandError::not_found(format!(
-        "there is no kubeconfig: {} does not exist",
-        places.join(", ")
-    ))
+    let missing = match places.as_slice() {
+        [place] => format!("{place} does not exist"),
+        places => format!("none of {} exists", places.join(", ")),
+    };
+    CommandError::not_found(format!("there is no kubeconfig: {missing}"))
     .hint("`--kubeconfig FILE` or `KUBECONFIG` names the file that your cluster's administrators gave you")
 }
 
@@ -213,7 +280,7 @@ pub(super) fn unusable(source: KubeconfigError, context: &str) -> CommandError {
             )
         }
         KubeconfigError::MissingClusterUrl | KubeconfigError::ParseClusterUrl(_) => {
-            format!("the cluster of context `{context}` has no usable `server` URL")
+            no_server_url(context)
         }
         KubeconfigError::LoadCertificateAuthority(_) | KubeconfigError::ParseCertificates(_) => {
             format!("the certificate authority of context `{context}` cannot be read")
@@ -221,6 +288,31 @@ pub(super) fn unusable(source: KubeconfigError, context: &str) -> CommandError {
         _ => format!("context `{context}` of the kubeconfig cannot be used"),
     };
     CommandError::new(ErrorKind::Input, message).caused_by(source)
+}
+
+/// A server without a scheme ends the client at its first request.
+pub(super) fn check_server(config: &Config, context: &str) -> CommandResult<()> {
+    let server = &config.cluster_url;
+    if matches!(server.scheme_str(), Some("http" | "https")) {
+        return Ok(());
+    }
+    let written = server.to_string();
+    let rest = written.rsplit("://").next().unwrap_or_default();
+    Err(CommandError::new(ErrorKind::Input, no_server_url(context))
+        .caused_by(format!("`{written}` does not begin with `https://`"))
+        .hint(format!("write it as `https://{rest}`")))
+}
+
+fn no_server_url(context: &str) -> String {
+    format!("the cluster of context `{context}` has no usable `server` URL")
+}
+
+/// Scheme, host and port of a proxy: it may have a password.
+pub(super) fn proxy(config: &Config) -> Option<String> {
+    let proxy = config.proxy_url.as_ref()?;
+    let authority = proxy.authority()?.as_str();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    Some(format!("{}://{host}", proxy.scheme_str()?))
 }
 
 /// The files that `KUBECONFIG` names, or the usual one.

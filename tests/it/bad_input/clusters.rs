@@ -22,7 +22,7 @@ fn with(text: &str) -> TestContext {
     context.env("KUBECONFIG", path.display().to_string())
 }
 
-const HISTORY: &[&str] = &["history", "t02-ea-ioc-01", "-n", "t02"];
+pub(super) const HISTORY: &[&str] = &["history", "t02-ea-ioc-01", "-n", "t02"];
 
 /// Answers every request with `status` and a body.
 fn server(status: &'static str, body: &'static str) -> String {

@@ -10,6 +10,7 @@ mod clusters;
 mod command_line;
 mod engine;
 mod images;
+mod kubeconfigs;
 mod new;
 mod project;
 mod releases;
