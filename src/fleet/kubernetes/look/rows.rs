@@ -109,7 +109,10 @@ pub fn row(
             .filter(|_| runs)
             .and_then(|facts| health::uptime(facts, now))
             .map(|time| time.as_secs()),
-        last_exit: facts.as_ref().and_then(health::last_exit),
+        last_exit: facts
+            .as_ref()
+            .and_then(health::last_exit)
+            .or_else(|| beside(pod?)),
         stopped_by: shown
             .and_then(|revision| revision.head.stopped_by.clone())
             .filter(|_| workload.replicas == 0),
@@ -117,6 +120,21 @@ pub fn row(
         drift: Vec::new(),
         note: newest.and_then(note),
     }
+}
+
+/// How a container beside the IOC ended last, with its name: it counts among the restarts, and one that prepares the IOC
+/// holds it up when it fails.
+fn beside(pod: &Pod) -> Option<String> {
+    let sidecars = pod.status.container_statuses.iter().flatten();
+    let prepare = pod.status.init_container_statuses.iter().flatten();
+    // one that has done its work is not worth a word
+    let prepare = prepare
+        .filter(|status| state::last_ended(status).is_some_and(|ended| ended.exit_code != 0));
+    let (status, ended) = sidecars
+        .chain(prepare)
+        .filter_map(|status| Some((status, state::last_ended(status)?)))
+        .max_by_key(|(_, ended)| ended.finished_at.as_ref().map(|time| time.0))?;
+    Some(format!("{}: {}", status.name, state::exit(ended)))
 }
 
 /// What a newest revision that is not deployed means.
@@ -176,4 +194,88 @@ pub fn without_workload(seen: &Seen) -> Vec<(String, String)> {
         })
         .map(|(namespace, name, _)| (namespace.to_owned(), name.to_owned()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What `LAST EXIT` says of a pod with these container statuses and those of its init containers.
+    fn last_exit(containers: &Value, inits: &Value) -> Option<String> {
+        let workload: super::super::object::StatefulSet = serde_json::from_value(json!({
+            "metadata": {"name": "a", "namespace": "t01"},
+            "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "a"}, {"name": "log"}]}}},
+        }))
+        .unwrap();
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": "a-0", "namespace": "t01"},
+            "spec": {"containers": [{"name": "a"}, {"name": "log"}]},
+            "status": {"phase": "Running", "containerStatuses": containers, "initContainerStatuses": inits},
+        }))
+        .unwrap();
+        let instance = Instance {
+            name: "a".to_owned(),
+            workload: workload.into(),
+        };
+        let now = "2026-11-26T12:00:00Z".parse().unwrap();
+        row(&instance, &[&pod], None, &Seen::default(), now).last_exit
+    }
+
+    fn status(name: &str, state: &Value, last: &Value) -> Value {
+        json!({"name": name, "image": "x:1", "imageID": "", "ready": true, "restartCount": 1, "state": state, "lastState": last})
+    }
+
+    #[test]
+    fn the_last_exit_is_that_of_the_ioc_or_names_the_container() {
+        let runs = json!({"running": {"startedAt": "2026-11-26T11:00:00Z"}});
+        let ended = |code: i32, minute: u32, reason: &str| json!({"terminated": {"exitCode": code, "reason": reason, "finishedAt": format!("2026-11-26T10:{minute}:00Z")}});
+        let never = json!({});
+        let init = |code| json!([status("prepare", &ended(code, 50, "Error"), &never)]);
+        for (containers, inits, expected) in [
+            (json!([status("a", &runs, &never)]), init(0), None),
+            (
+                json!([
+                    status("a", &runs, &ended(139, 10, "Error")),
+                    status("log", &runs, &ended(1, 20, "Error"))
+                ]),
+                init(0),
+                Some("139 (SIGSEGV)"),
+            ),
+            (
+                json!([
+                    status("a", &runs, &never),
+                    status("log", &runs, &ended(1, 20, "Error"))
+                ]),
+                init(0),
+                Some("log: 1"),
+            ),
+            (
+                json!([status(
+                    "a",
+                    &json!({"waiting": {"reason": "PodInitializing"}}),
+                    &never
+                )]),
+                init(3),
+                Some("prepare: 3"),
+            ),
+            // the kubelet makes the code up
+            (
+                json!([status(
+                    "a",
+                    &runs,
+                    &ended(137, 10, "ContainerStatusUnknown")
+                )]),
+                json!([]),
+                Some("unknown"),
+            ),
+        ] {
+            assert_eq!(
+                last_exit(&containers, &inits).as_deref(),
+                expected,
+                "{containers}"
+            );
+        }
+    }
 }

@@ -332,7 +332,8 @@ pub fn facts(status: &ContainerStatus) -> Facts {
             .and_then(|ended| ended.finished_at.as_ref())
             .map(|time| time.0)
             .or_else(|| ended.map(|_| Timestamp::UNIX_EPOCH)),
-        exit_code: ended.map(|ended| {
+        // the code that a kubelet makes up for a container that it lost sight of is not that of the process
+        exit_code: ended.filter(|ended| !is_lost(ended)).map(|ended| {
             ended
                 .signal
                 .filter(|signal| *signal > 0)
@@ -348,6 +349,11 @@ pub fn facts(status: &ContainerStatus) -> Facts {
             })
             .map(|ended| ended.message.as_deref().map(shortened).unwrap_or_default()),
     }
+}
+
+/// Whether nobody knows how it ended: its node was away.
+fn is_lost(ended: &ContainerStateTerminated) -> bool {
+    ended.reason.as_deref() == Some("ContainerStatusUnknown")
 }
 
 /// How the process of a container ended last.

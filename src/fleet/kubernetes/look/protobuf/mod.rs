@@ -141,6 +141,16 @@ fn entry(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((key, content))
 }
 
+/// A message whose fields are set one by one; what it does not have stays as it is by default.
+fn message<'a, T: Default>(
+    bytes: &'a [u8],
+    mut set: impl FnMut(&mut T, u64, Value<'a>) -> Option<()>,
+) -> Option<T> {
+    let mut message = T::default();
+    fields(bytes, |number, value| set(&mut message, number, value))?;
+    Some(message)
+}
+
 /// Gives each field to `each`; numbers of a fixed length, which no field here is, are passed over.
 fn fields<'a>(
     mut bytes: &'a [u8],
