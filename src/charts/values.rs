@@ -46,9 +46,9 @@ pub fn given(args: &ChartValueArgs) -> CommandResult<Given> {
             .map_err(|error| in_file(path, &text, error))?;
     }
     let before: [(&[String], Set); 3] = [
-        (&args.set_json, Values::set_json),
-        (&args.set, Values::set),
-        (&args.set_string, Values::set_string),
+        (&args.sets.set_json, Values::set_json),
+        (&args.sets.set, Values::set),
+        (&args.sets.set_string, Values::set_string),
     ];
     for (expressions, set) in before {
         for expression in expressions {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::render::SetArgs;
+
 /// Arguments of `ioc chart`.
 #[derive(Debug, Args)]
 pub struct ChartArgs {
@@ -48,17 +50,9 @@ pub struct ChartValueArgs {
     #[arg(short = 'f', long = "values", value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
-    /// Set a value, as in helm: `a.b=1,c[0]=x`; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-
-    /// Set a value as a string
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set_string: Vec<String>,
-
-    /// Set a value from JSON
-    #[arg(long, value_name = "KEY=JSON")]
-    pub set_json: Vec<String>,
+    /// Single values.
+    #[command(flatten)]
+    pub sets: SetArgs,
 
     /// Set a value to the text of a file
     #[arg(long, value_name = "KEY=PATH")]

@@ -7,14 +7,10 @@ use clap::Args;
 use crate::cli::cluster::ClusterArgs;
 use crate::cli::versions::VersionArgs;
 
-/// Values that override those of the services repository.
+/// Values that are set one by one.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Values")]
-pub struct ValueArgs {
-    /// More values, after those of the repository; may be repeated
-    #[arg(short = 'f', long = "values", value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-
+pub struct SetArgs {
     /// Set a value, as in helm: `a.b=1,c[0]=x`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -26,6 +22,19 @@ pub struct ValueArgs {
     /// Set a value from JSON
     #[arg(long, value_name = "KEY=JSON")]
     pub set_json: Vec<String>,
+}
+
+/// Values that override those of the services repository.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Values")]
+pub struct ValueArgs {
+    /// More values, after those of the repository; may be repeated
+    #[arg(short = 'f', long = "values", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// Single values.
+    #[command(flatten)]
+    pub sets: SetArgs,
 }
 
 /// Which beamline is meant when an instance name does not tell.

@@ -111,7 +111,7 @@ pub fn dispatch(cli: Cli, printer: &Printer) -> CommandResult<Outcome> {
         .map_err(|error| CommandError::system(error, "failed to start"))?;
     let outcome = runtime.block_on(async {
         spawn_signal_listener(context.cancel.clone());
-        run(cli.verb, &context).await
+        Box::pin(run(cli.verb, &context)).await
     });
     // Blocking reads of standard input cannot be cancelled and must not hold the process back.
     runtime.shutdown_background();
@@ -170,7 +170,7 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
             ImportWhat::Recipe(args) => import_recipe::import_recipe(&args, context),
         },
         Verb::Chart(args) => chart::chart(args, context).await,
-        Verb::Check(args) => check::check(&args, context).await,
+        Verb::Check(args) => Box::pin(check::check(&args, context)).await,
         Verb::Render(args) => render::render(&args, context).await,
         Verb::Diff(args) => diff::diff(&args, context).await,
         Verb::Versions(args) => versions::versions(&args, context).await,

@@ -1,26 +1,22 @@
 //! `ioc release`: what a pipeline runs on a tag. Everything is verified before anything is pushed, and what is in the registry
 //! already is left alone, so that the same command goes on where it was.
 
+mod noting;
 mod pushing;
-
-use std::collections::BTreeSet;
+mod verifying;
 
 use serde::Serialize;
 
-use crate::check;
 use crate::cli::build::{BuildArgs, TargetChoice};
 use crate::cli::global::OutputFormat;
 use crate::cli::release::ReleaseArgs;
 use crate::commands::build::{self, BuiltImage};
 use crate::commands::{Context, Outcome};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::engine::Engine;
-use crate::fleet::manifest;
-use crate::fleet::plan::{self, show};
 use crate::image::engine::ImageEngine;
 use crate::image::{lock, survey};
 use crate::registry::{self, Reference, RegistryError};
-use crate::release::notes::{InstanceNotes, Notes};
 use crate::release::{ReleasedChart, chart, verify};
 use crate::services::{Repository, ServicesError};
 use crate::settings::{Beamline, Settings};
@@ -28,7 +24,7 @@ use crate::source::{FetchContext, FetchProgress};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 use crate::ui::table::Table;
 use crate::versions::name::TagName;
-use crate::versions::{self, Fate, Location, TaggedCommit};
+use crate::versions::{self, Location, TaggedCommit};
 
 /// What is released of one image or chart.
 #[derive(Debug, Serialize)]
@@ -328,22 +324,6 @@ impl<'a> Work<'a> {
         Err(ServicesError::Findings(findings).into())
     }
 
-    fn versions_match(&self) -> CommandResult<()> {
-        let mut findings = Vec::new();
-        for subject in &self.subjects {
-            let before = subject.before.as_ref().zip(self.before.as_ref());
-            let mut found = verify::chart_versions(
-                subject.now.instances(),
-                before.map(|(repository, tag)| (repository, tag.tag.as_str())),
-                &self.tag.tag,
-                &self.chart_version,
-            );
-            subject.now.as_the_user_knows(&mut found);
-            findings.extend(found);
-        }
-        refuse(findings, "versions of charts are not those of the tag")
-    }
-
     fn charts_folder(&self) -> CommandResult<Option<Reference>> {
         let named = self
             .args
@@ -428,172 +408,6 @@ impl<'a> Work<'a> {
         }
         Ok(images)
     }
-
-    /// Images of this project must have the tag, or be in the registry from an earlier release.
-    async fn image_references_match(
-        &self,
-        charts: &[ReleasedChart],
-        images: &[BuiltImage],
-    ) -> CommandResult<()> {
-        let ours: BTreeSet<&str> = images
-            .iter()
-            .map(|image| verify::split_reference(&image.reference).0)
-            .collect();
-        let registry = self.image_registry();
-        let mut findings = Vec::new();
-        for chart in charts {
-            let documents = verify::documents(&chart.rendered.rendered.manifests)
-                .map_err(|finding| CommandError::from_diagnostic(ErrorKind::Input, *finding))?;
-            for reference in verify::images(&documents) {
-                let (name, tag) = verify::split_reference(&reference);
-                let Some(tag) = tag.filter(|tag| ours.contains(name) && *tag != self.tag.tag)
-                else {
-                    continue;
-                };
-                let is_released = tag != "latest"
-                    && match registry::image::pushable(&reference) {
-                        Ok(parsed) => registry.digest(&parsed).await?.is_some(),
-                        Err(_stays_on_this_machine) => false,
-                    };
-                if !is_released {
-                    let values = chart.rendered.instance().folder().join("values.yaml");
-                    let mut finding = [Diagnostic::error(format!(
-                        "`{}` runs `{reference}`, which neither has the tag {} nor was released before",
-                        chart.instance, self.tag.tag
-                    ))
-                    .in_file(&values)
-                    .hint(format!("write `{name}:{}`, commit and tag again", self.tag.tag))];
-                    chart.rendered.instance().as_the_user_knows(&mut finding);
-                    findings.extend(finding);
-                }
-            }
-        }
-        refuse(findings, "images of instances are not those of the tag")
-    }
-
-    /// Every instance against its image, as `ioc check` does.
-    async fn checked(&self, images: &[BuiltImage]) -> CommandResult<()> {
-        let engine = Engine::connect(&self.settings).await;
-        let engine = match (engine, images.is_empty()) {
-            (Ok(engine), _) => Some(engine),
-            (Err(error), false) => return Err(error),
-            (Err(error), true) => {
-                self.context.printer.warning(format!(
-                    "instances are not checked against their images: {error}"
-                ));
-                None
-            }
-        };
-        let mut findings = Vec::new();
-        for subject in &self.subjects {
-            let name = &subject.beamline.name;
-            let _task = self
-                .context
-                .printer
-                .progress()
-                .task(&format!("checking {name}"));
-            let mut settings = self.settings.clone();
-            if let Some(own) = settings.beamlines.get_mut(name) {
-                own.repository = subject.now.root().to_path_buf();
-            }
-            let question = check::Question {
-                repository: &subject.now,
-                only: &BTreeSet::new(),
-                namespace: &subject.beamline.namespace,
-                backend: subject.beamline.backend,
-                engine: engine.as_ref(),
-                settings: &settings,
-            };
-            let mut report = check::check(&question).await?;
-            subject.now.as_the_user_knows(&mut report.findings);
-            for line in &report.not_checked {
-                self.context.printer.info(format!("not checked: {line}"));
-            }
-            findings.extend(report.findings);
-        }
-        let (errors, others): (Vec<Diagnostic>, Vec<Diagnostic>) = findings
-            .into_iter()
-            .partition(|finding| finding.severity == Severity::Error);
-        for finding in &others {
-            self.context.printer.diagnostic(finding);
-        }
-        // in a dry run the images of the tag are not there yet
-        if self.args.dry_run && !images.is_empty() {
-            for finding in &errors {
-                self.context.printer.diagnostic(finding);
-            }
-            return Ok(());
-        }
-        refuse(errors, "instances have mistakes")
-    }
-
-    fn notes(&self, charts: &[ReleasedChart], items: &[Item]) -> CommandResult<String> {
-        let mut notes = Notes {
-            tag: self.tag.tag.clone(),
-            commit: self.tag.commit.clone(),
-            before: self.before.as_ref().map(|before| before.tag.clone()),
-            instances: Vec::new(),
-            unchanged: charts.len(),
-            images: items
-                .iter()
-                .filter(|item| item.kind == "image")
-                .map(|item| match &item.digest {
-                    Some(digest) => format!("{} {digest}", item.reference),
-                    None => item.reference.clone(),
-                })
-                .collect(),
-        };
-        for subject in &self.subjects {
-            let before = self.before.as_ref().map(|before| before.tag.as_str());
-            for (name, change) in versions::between(&subject.location, before, &self.tag.tag)? {
-                let now = charts.iter().find(|chart| chart.instance == name);
-                if change.fate != Fate::Removed {
-                    notes.unchanged = notes.unchanged.saturating_sub(1);
-                }
-                let old = subject.before.as_ref().and_then(|before| {
-                    let instance = before.instance(&name).ok()?;
-                    // what the release before made of it may be broken, and is no concern of this one
-                    chart(
-                        instance,
-                        &subject.beamline.namespace,
-                        &self.chart_version,
-                        &self.tag.tag,
-                    )
-                    .ok()
-                });
-                notes.instances.push(InstanceNotes {
-                    images_before: images_of(old.as_ref()),
-                    images: images_of(now),
-                    manifests: match (&old, now) {
-                        (Some(old), Some(now)) => difference(old, now)?,
-                        _ => String::new(),
-                    },
-                    instance: name,
-                    change,
-                });
-            }
-        }
-        Ok(notes.to_markdown())
-    }
-}
-
-fn images_of(chart: Option<&ReleasedChart>) -> BTreeSet<String> {
-    let manifests = chart.map(|chart| chart.rendered.rendered.manifests.as_slice());
-    let documents = verify::documents(manifests.unwrap_or_default());
-    documents
-        .map(|documents| verify::images(&documents))
-        .unwrap_or_default()
-}
-
-/// What is deployed differently, without colours.
-fn difference(old: &ReleasedChart, now: &ReleasedChart) -> CommandResult<String> {
-    let read = |chart: &ReleasedChart| {
-        let text = chart.rendered.rendered.to_template_output();
-        manifest::parse(&text)
-            .map_err(|finding| CommandError::from_diagnostic(ErrorKind::Input, *finding))
-    };
-    let text = show::changes(&plan::changes(&read(old)?, &read(now)?));
-    Ok(anstream::adapter::strip_str(&text).to_string())
 }
 
 fn refuse(findings: Vec<Diagnostic>, message: &str) -> CommandResult<()> {

@@ -77,7 +77,7 @@ pub(super) fn missing(names: &[&str], instance: &Instance) -> Diagnostic {
         )
     } else {
         format!(
-            "nothing is downloaded: run `helm dependency build {}` once, or put the chart into `{}`",
+            "nothing is downloaded by itself: run `ioc chart dependency build {}` once, or put the chart into `{}`",
             instance.folder().display(),
             charts.display()
         )

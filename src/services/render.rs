@@ -49,9 +49,9 @@ impl ValueOverrides {
     pub fn new(args: &ValueArgs) -> CommandResult<Self> {
         let overrides = Self {
             files: args.files.clone(),
-            set: args.set.clone(),
-            set_string: args.set_string.clone(),
-            set_json: args.set_json.clone(),
+            set: args.sets.set.clone(),
+            set_string: args.sets.set_string.clone(),
+            set_json: args.sets.set_json.clone(),
         };
         if let Some(missing) = overrides.files.iter().find(|path| !path.exists()) {
             return Err(CommandError::not_found(format!(

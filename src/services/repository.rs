@@ -253,6 +253,9 @@ impl Shared {
             if let Some(expected) = &mut finding.expected {
                 *expected = expected.replace(&root, "the services repository");
             }
+            if let Some(hint) = &mut finding.hint {
+                *hint = hint.replace(&format!("{root}/"), "");
+            }
         }
     }
 }

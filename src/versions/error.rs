@@ -114,7 +114,7 @@ impl From<VersionsError> for CommandError {
                 "`repository` of the beamline in `ioc.toml` names it: a folder, or the URL of a git repository",
             ),
             VersionsError::NotGit { .. } => Self::not_found(message)
-                .hint("versions are git tags: clone the services repository, or name its URL with `--repository`"),
+                .hint("versions are git tags: use a clone of the services repository, or name its URL as `repository` of the beamline in `ioc.toml`"),
             VersionsError::NotTrusted { folder } => Self::new(ErrorKind::System, message).hint(format!(
                 "if you trust it: `git config --global --add safe.directory {}`",
                 folder.display()

@@ -121,13 +121,13 @@ fn what_is_no_git_repository() {
     exit code: 4
     ----- stderr -----
     error: `beamlines/t02` is not in a git repository, so it has no versions
-    hint: versions are git tags: clone the services repository, or name its URL with `--repository`
+    hint: versions are git tags: use a clone of the services repository, or name its URL as `repository` of the beamline in `ioc.toml`
     ");
     insta::assert_snapshot!(context.refuse(&["deploy", "t02-ea-ioc-01", "--version", "1.0.0", "--yes"]), @"
     exit code: 4
     ----- stderr -----
     error: `beamlines/t02` is not in a git repository, so it has no versions
-    hint: versions are git tags: clone the services repository, or name its URL with `--repository`
+    hint: versions are git tags: use a clone of the services repository, or name its URL as `repository` of the beamline in `ioc.toml`
     ");
     insta::assert_snapshot!(context.refuse(&["versions", "x", "-r", "nowhere"]), @"
     exit code: 4
