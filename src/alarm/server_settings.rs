@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use alarm_server::settings::{
-    ApiSettings, CommandSettings, Heartbeat, MailSettings, MailTls, Settings as ServerSettings,
-    WebhookSettings,
+    ApiSettings, CommandSettings, Documents, Heartbeat, MailSettings, MailTls,
+    Settings as ServerSettings, WebhookSettings,
 };
 
+use crate::alarm::document;
 use crate::cli::alarm::serve::ServeArgs;
 use crate::project;
 use crate::settings::AlarmSettings;
@@ -83,6 +84,11 @@ fn api(args: &ServeArgs, server: &project::ServerTable) -> ApiSettings {
         .as_ref()
         .or(server.token_file.as_ref())
         .cloned();
+    api.documents = Some(Documents {
+        read: document::read,
+        to_yaml: document::to_yaml,
+        to_json: document::to_json,
+    });
     set(&mut api.allowed_hosts, server.allowed_hosts.clone());
     set(&mut api.allowed_origins, server.allowed_origins.clone());
     api

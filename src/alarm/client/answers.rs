@@ -60,6 +60,24 @@ pub struct Item {
     /// What it is.
     #[serde(flatten)]
     pub kind: Kind,
+    /// What the group itself and those above it say, the nearest first; where one item was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<Notes>>,
+}
+
+/// What a group says to operators.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub struct Notes {
+    /// Which group.
+    pub path: String,
+    /// What to do.
+    pub guidance: Vec<Titled>,
+    /// Screens.
+    pub displays: Vec<Titled>,
+    /// Programs.
+    pub commands: Vec<Titled>,
+    /// What the server does.
+    pub actions: Vec<Titled>,
 }
 
 /// What an item is.

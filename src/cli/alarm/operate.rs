@@ -179,6 +179,7 @@ pub struct DisableArgs {
 
 /// Arguments of `ioc alarm shelve`.
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("span").args(["duration", "until"]).required(true))]
 #[command(after_help = "\
 Examples:
   ioc alarm shelve SR:VAC:P1 --for 8h --reason 'pump is being changed'
@@ -190,12 +191,7 @@ pub struct ShelveArgs {
     pub paths: Vec<String>,
 
     /// How long, such as 30m, 8h, 2d
-    #[arg(
-        long = "for",
-        value_name = "DURATION",
-        required_unless_present = "until",
-        conflicts_with = "until"
-    )]
+    #[arg(long = "for", value_name = "DURATION")]
     pub duration: Option<String>,
 
     /// Until when: a time of day, or a date and time, of this machine

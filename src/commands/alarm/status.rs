@@ -3,7 +3,7 @@
 use jiff::Zoned;
 
 use crate::alarm::client::answers::{
-    Configuration, Group, Item, Kind, More, Past, Pv, Server, Stories, Titled,
+    Configuration, Group, Item, Kind, More, Notes, Past, Pv, Server, Stories, Titled,
 };
 use crate::cli::alarm::operate::AlarmStatusArgs;
 use crate::commands::alarm::ls::note;
@@ -133,26 +133,28 @@ fn pv_lines(page: &mut Page, item: &Item, pv: &Pv, now: &Zoned) {
             .map(|time| format!(" at {}", moment(time, now)))
             .unwrap_or_default()
     };
-    let value = |value: &Option<String>| value.as_deref().unwrap_or("no value").to_owned();
+    let value = |value: &Option<String>| match value.as_deref() {
+        None | Some("") => "no value".to_owned(),
+        Some(value) => format!("value {value}"),
+    };
     let mut fields = vec![
         ("path", item.path.clone()),
         (
             "alarm",
             format!(
-                "{} {}, value {}{}",
-                item.severity,
-                pv.message,
+                "{}, {}{}",
+                with_message(&item.severity, &pv.message),
                 value(&pv.value),
                 at(&pv.time)
             ),
         ),
     ];
-    let current = format!("{} {}", pv.current_severity, pv.current_message);
+    let current = with_message(&pv.current_severity, &pv.current_message);
     match pv.more.as_deref() {
         Some(more) if more.current_value.is_some() => fields.push((
             "PV now",
             format!(
-                "{current}, value {}{}",
+                "{current}, {}{}",
                 value(&more.current_value),
                 at(&more.current_time)
             ),
@@ -168,8 +170,13 @@ fn pv_lines(page: &mut Page, item: &Item, pv: &Pv, now: &Zoned) {
     }
     page.fields(&fields);
     if let Some(more) = pv.more.as_deref() {
-        configuration_lines(page, &more.configuration);
+        configuration_lines(page, item, &more.configuration);
     }
+}
+
+/// A severity with its message, which a PV that was never heard of does not have.
+fn with_message(severity: &str, message: &str) -> String {
+    format!("{severity} {message}").trim_end().to_owned()
 }
 
 fn connection(pv: &Pv, more: &More, now: &Zoned) -> String {
@@ -194,25 +201,45 @@ fn connection(pv: &Pv, more: &More, now: &Zoned) -> String {
     words
 }
 
-fn configuration_lines(page: &mut Page, configuration: &Configuration) {
-    let titled = |items: &[Titled]| -> Vec<String> {
-        items
-            .iter()
-            .map(|item| {
-                let delay = item
-                    .delay
-                    .filter(|delay| *delay > 0)
-                    .map(|delay| format!(" after {delay} s"))
-                    .unwrap_or_default();
-                if item.title.is_empty() || item.title == item.details {
-                    format!("{}{delay}", item.details)
-                } else {
-                    format!("{}: {}{delay}", item.title, item.details)
-                }
-            })
-            .collect()
-    };
-    page.list("what to do", titled(&configuration.guidance));
+/// Titles with details, each in a line.
+fn titled(items: &[Titled]) -> Vec<String> {
+    items
+        .iter()
+        .map(|item| {
+            let delay = item
+                .delay
+                .filter(|delay| *delay > 0)
+                .map(|delay| format!(" after {delay} s"))
+                .unwrap_or_default();
+            if item.title.is_empty() || item.title == item.details {
+                format!("{}{delay}", item.details)
+            } else {
+                format!("{}: {}{delay}", item.title, item.details)
+            }
+        })
+        .collect()
+}
+
+/// What an item says itself, then what the groups that it is in say, with their paths.
+fn with_groups(item: &Item, own: &[Titled], of: impl Fn(&Notes) -> &[Titled]) -> Vec<String> {
+    let mut lines = titled(own);
+    for group in item.groups.iter().flatten() {
+        let said = titled(of(group)).into_iter();
+        if group.path == item.path {
+            lines.extend(said);
+        } else {
+            lines.extend(said.map(|line| format!("{line}  ({})", group.path)));
+        }
+    }
+    lines
+}
+
+fn configuration_lines(page: &mut Page, item: &Item, configuration: &Configuration) {
+    let said = |own: &[Titled], of: fn(&Notes) -> &[Titled]| with_groups(item, own, of);
+    page.list(
+        "what to do",
+        said(&configuration.guidance, |notes| &notes.guidance),
+    );
     let mut lines = vec![format!(
         "{}, {}",
         if configuration.latching {
@@ -240,9 +267,18 @@ fn configuration_lines(page: &mut Page, configuration: &Configuration) {
         lines.push(format!("watched while {}", configuration.filter));
     }
     page.list("how it is watched", lines);
-    page.list("displays", titled(&configuration.displays));
-    page.list("commands", titled(&configuration.commands));
-    page.list("automated actions", titled(&configuration.actions));
+    page.list(
+        "displays",
+        said(&configuration.displays, |notes| &notes.displays),
+    );
+    page.list(
+        "commands",
+        said(&configuration.commands, |notes| &notes.commands),
+    );
+    page.list(
+        "automated actions",
+        said(&configuration.actions, |notes| &notes.actions),
+    );
 }
 
 fn group_lines(page: &mut Page, item: &Item, group: &Group) {
@@ -264,6 +300,11 @@ fn group_lines(page: &mut Page, item: &Item, group: &Group) {
         ),
         ("PVs", group.pvs.to_string()),
     ]);
+    let said = |of: fn(&Notes) -> &[Titled]| with_groups(item, &[], of);
+    page.list("what to do", said(|notes| &notes.guidance));
+    page.list("displays", said(|notes| &notes.displays));
+    page.list("commands", said(|notes| &notes.commands));
+    page.list("automated actions", said(|notes| &notes.actions));
 }
 
 /// An event in one line; `None` for what says nothing to people.

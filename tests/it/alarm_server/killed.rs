@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::bed::{Bed, PATIENCE};
+use crate::testbed::part;
 
 /// Kills in one run; `make soak` runs this twenty times.
 const ROUNDS: usize = 5;
@@ -31,22 +32,37 @@ impl Moments {
 }
 
 #[test]
-fn nothing_confirmed_is_lost() {
+fn nothing_confirmed_is_lost_on_files() {
+    nothing_confirmed_is_lost("Killed", &[]);
+}
+
+#[test]
+fn nothing_confirmed_is_lost_on_kafka() {
+    let Some(servers) = part("kafka.sh", "KAFKA_SERVERS") else {
+        return;
+    };
+    // brokers keep topics of runs before this one
+    let name = format!("Killed{}", std::process::id());
+    nothing_confirmed_is_lost(&name, &["--kafka", &servers]);
+}
+
+fn nothing_confirmed_is_lost(name: &str, bus: &[&str]) {
+    let more = [&["--config", name], bus].concat();
     let names: Vec<String> = (0..PVS).map(|number| format!("p{number}")).collect();
     let pvs: Vec<&str> = names.iter().map(String::as_str).collect();
     let all: Vec<&str> = pvs.iter().copied().chain(RESTLESS).collect();
     let Some(bed) = Bed::new(&all) else { return };
-    bed.configure("Killed", &all, &[]);
+    bed.configure(name, &all, bus);
     let seed = u64::from(std::process::id());
     let mut moments = Moments(seed);
-    let mut server = bed.serve("Killed", &[]);
+    let mut server = bed.serve(name, bus);
     for round in 0..ROUNDS {
         let say = |what: &str| format!("seed {seed}, round {round}: {what}");
         for pv in &pvs {
             bed.put(pv, "90");
         }
         let is_one = |pv: &str| !RESTLESS.contains(&pv);
-        bed.until(&[], |pv, severity| !is_one(pv) || severity == "MAJOR");
+        bed.until(&more, |pv, severity| !is_one(pv) || severity == "MAJOR");
         let confirmed = std::sync::Mutex::new(BTreeSet::<String>::new());
         let is_over = AtomicBool::new(false);
         let wait = Duration::from_millis(100 + moments.next(1500));
@@ -63,7 +79,7 @@ fn nothing_confirmed_is_lost() {
             });
             scope.spawn(|| {
                 for pv in &pvs {
-                    let words = ["alarm", "ack", pv, "-o", "json"];
+                    let words = [&["alarm", "ack", pv, "-o", "json"], &more[..]].concat();
                     let output = context.command(&words).output().unwrap();
                     let answer: Option<Value> = serde_json::from_slice(&output.stdout).ok();
                     let is_written = |answer: &Value| answer["written"] == true;
@@ -81,10 +97,10 @@ fn nothing_confirmed_is_lost() {
             is_over.store(true, Ordering::Relaxed);
         });
         let confirmed = confirmed.into_inner().unwrap();
-        server = bed.serve("Killed", &[]);
+        server = bed.serve(name, bus);
         // as soon as it is ready, and again when it has all values
         for look in ["at once", "later"] {
-            for (pv, severity) in bed.severities(&[]) {
+            for (pv, severity) in bed.severities(&more) {
                 if confirmed.contains(&pv) {
                     assert_eq!(severity, "MAJOR_ACK", "{}", say(&format!("{pv} {look}")));
                 } else if is_one(&pv) {
@@ -93,23 +109,27 @@ fn nothing_confirmed_is_lost() {
                     assert!(is_right, "{}", say(&format!("{pv} is {severity} {look}")));
                 }
             }
-            connected(&bed);
+            connected(&bed, &more);
         }
         // alarms end as they should: what is acknowledged goes by itself, the others wait for somebody
         for pv in &all {
             bed.put(pv, "20");
         }
-        bed.context.succeed(&["alarm", "ack", "/Killed"]);
-        bed.until(&[], |_pv, severity| severity == "OK");
+        let root = format!("/{name}");
+        bed.context
+            .succeed(&[&["alarm", "ack", &root], &more[..]].concat());
+        bed.until(&more, |_pv, severity| severity == "OK");
     }
     assert_eq!(server.end(Signal::TERM), Some(0));
 }
 
 /// Waits until every PV is connected.
-fn connected(bed: &Bed) {
+fn connected(bed: &Bed, more: &[&str]) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let away = bed.context.json(&["alarm", "ls", "--disconnected"]);
+        let away = bed
+            .context
+            .json(&[&["alarm", "ls", "--disconnected"], more].concat());
         if away.as_array().unwrap().is_empty() {
             return;
         }

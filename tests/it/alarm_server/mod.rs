@@ -2,8 +2,10 @@
 //!
 //! Every test has an IOC on a port of its own, a configuration of its own and, but for Kafka, a bus of its own.
 
+mod api;
 mod bed;
 mod buses;
+mod kafka;
 mod killed;
 mod pv;
 mod refused;

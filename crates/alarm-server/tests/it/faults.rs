@@ -415,3 +415,46 @@ async fn a_broker_that_is_away_for_a_while_gets_everything_in_order() {
     stop.cancel();
     server.await.unwrap().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ioc_that_is_killed_under_load_comes_back_and_every_state_is_right() {
+    let database = database();
+    let Some(mut ioc) = tokio::task::spawn_blocking(move || Ioc::start(&database))
+        .await
+        .unwrap()
+    else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let options = bus::embedded::Options::default();
+    let bus = bus::embedded::Embedded::open(folder.path(), options).unwrap();
+    configure(&bus, false).await;
+    let server = tokio::task::block_in_place(|| Server::start(folder.path(), &ioc));
+    server.ready().await;
+    for round in 0..3 {
+        // all of them go up and down as fast as the IOC takes it, and in the middle of that it is gone
+        for number in 0..PVS * 5 {
+            let value = if number % 2 == 0 { "2" } else { "1" };
+            ioc.put(&format!("k{}", number % PVS), value);
+        }
+        ioc.kill();
+        for number in 0..PVS {
+            let pv = format!("k{number}");
+            server.until(&pv, ("UNDEFINED", "UNDEFINED")).await;
+        }
+        tokio::task::block_in_place(|| ioc.start_again());
+        // values as of the database; an alarm that does not latch is over with its cause
+        for number in 0..PVS {
+            server.until(&format!("k{number}"), ("OK", "OK")).await;
+        }
+        ioc.put("k0", "2");
+        server.until("k0", ("MAJOR", "MAJOR")).await;
+        let (_, areas) = ask(server.address, "GET", "/v1/items?kind=group", &[], None).await;
+        let of = |path: &str| {
+            let items = areas["items"].as_array().unwrap();
+            items.iter().find(|item| item["path"] == path).unwrap()["severity"].clone()
+        };
+        let severities = [of("/X"), of("/X/area0"), of("/X/area1")];
+        assert_eq!(severities, ["MAJOR", "MAJOR", "OK"], "round {round}");
+    }
+}

@@ -1,8 +1,7 @@
 //! What `diff` and `apply` share: a file, a bus, the plan between them, and how it is shown.
 
 use alarm::files::TreeFile;
-use alarm::plan::{Plan, Sort, Step, Wishes};
-use alarm::wire::config::write_date;
+use alarm::plan::{self, Plan, Sort, Wishes};
 use serde::Serialize;
 
 use crate::alarm::bus::{self, Choice, Opened, Snapshot};
@@ -60,13 +59,15 @@ pub(super) async fn compare(
             .iter()
             .take(10)
             .map(|one| {
-                let (is, wanted) = match one.on_bus {
-                    Sort::Group => ("group", "PV"),
-                    Sort::Pv => ("PV", "group"),
+                let wanted = match one.on_bus {
+                    Sort::Group => Sort::Pv,
+                    Sort::Pv => Sort::Group,
                 };
                 format!(
-                    "`{}` is a {is} on the bus and a {wanted} in the file",
-                    one.path
+                    "`{}` is a {} on the bus and a {} in the file",
+                    one.path,
+                    one.on_bus.word(),
+                    wanted.word()
                 )
             })
             .collect();
@@ -102,109 +103,36 @@ pub(super) struct Report {
     bus: String,
     /// Whether it was published.
     applied: bool,
-    /// How many records that takes.
-    records: usize,
-    unchanged_pvs: usize,
-    steps: Vec<StepReport>,
-    /// PVs that stay disabled until a date which the file does not have.
-    shelved: Vec<Shelved>,
-    /// What is on the bus and not in the file, and stays.
-    not_in_the_file: Vec<Extra>,
-}
-
-#[derive(Debug, Serialize)]
-struct StepReport {
-    action: &'static str,
-    kind: &'static str,
-    path: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    fields: Vec<Field>,
-}
-
-#[derive(Debug, Serialize)]
-struct Field {
-    #[serde(rename = "field")]
-    name: &'static str,
-    before: String,
-    after: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Shelved {
-    path: String,
-    until: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Extra {
-    path: String,
-    kind: &'static str,
+    #[serde(flatten)]
+    plan: plan::Report,
 }
 
 impl Report {
     pub(super) fn new(configuration: &str, choice: &Choice, plan: &Plan, applied: bool) -> Self {
-        let steps = plan.steps.iter().map(|step| {
-            let (action, fields) = match step {
-                Step::Add { .. } => ("add", Vec::new()),
-                Step::Remove { .. } => ("remove", Vec::new()),
-                Step::Change { fields, .. } => {
-                    let fields = fields.iter().map(|change| Field {
-                        name: change.field,
-                        before: change.before.clone(),
-                        after: change.after.clone(),
-                    });
-                    ("change", fields.collect())
-                }
-            };
-            StepReport {
-                action,
-                kind: kind(step.sort()),
-                path: step.path().to_string(),
-                fields,
-            }
-        });
         Self {
             configuration: configuration.to_owned(),
             bus: choice.words(),
             applied,
-            records: plan.records("", "").len(),
-            unchanged_pvs: plan.unchanged,
-            steps: steps.collect(),
-            shelved: plan
-                .shelved
-                .iter()
-                .map(|(path, until)| Shelved {
-                    path: path.to_string(),
-                    until: write_date(*until),
-                })
-                .collect(),
-            not_in_the_file: plan
-                .extra
-                .iter()
-                .map(|(path, sort)| Extra {
-                    path: path.to_string(),
-                    kind: kind(*sort),
-                })
-                .collect(),
+            plan: plan.into(),
         }
     }
 
     /// Whether something is different.
     pub(super) fn is_different(&self) -> bool {
-        !self.steps.is_empty()
+        !self.plan.steps.is_empty()
     }
 
     /// The steps for people; `all` shows each of them.
     pub(super) fn steps_text(&self, all: bool) -> String {
         let most = if all { usize::MAX } else { MOST_STEPS };
         let mut text = String::new();
-        for step in self.steps.iter().take(most) {
+        for step in self.plan.steps.iter().take(most) {
             let sign = match step.action {
                 "add" => '+',
                 "remove" => '-',
                 _ => '~',
             };
-            text.push_str(&format!("{sign} {:5} {}\n", step.kind, step.path));
+            text.push_str(&format!("{sign} {:5} {}\n", step.kind.word(), step.path));
             for field in &step.fields {
                 text.push_str(&format!(
                     "          {}: {} -> {}\n",
@@ -214,7 +142,13 @@ impl Report {
                 ));
             }
         }
-        if let Some(more) = self.steps.len().checked_sub(most).filter(|more| *more > 0) {
+        if let Some(more) = self
+            .plan
+            .steps
+            .len()
+            .checked_sub(most)
+            .filter(|more| *more > 0)
+        {
             text.push_str(&format!("… and {more} more; `-v` shows them\n"));
         }
         text
@@ -222,52 +156,48 @@ impl Report {
 
     /// What all of it comes to, in one line, and what stays although the file has it otherwise.
     pub(super) fn summary(&self) -> String {
-        let count = |action: &str, kind: &str| {
-            let steps = self.steps.iter();
+        let count = |action: &str, kind: Sort| {
+            let steps = self.plan.steps.iter();
             steps
                 .filter(|step| step.action == action && step.kind == kind)
                 .count()
         };
         let mut parts = Vec::new();
         for (action, word) in [("add", "new"), ("change", "changed"), ("remove", "deleted")] {
-            for (kind, what) in [("PV", "PV"), ("group", "group")] {
+            for kind in [Sort::Pv, Sort::Group] {
                 let count = count(action, kind);
                 if count > 0 {
-                    parts.push(format!("{} {word}", counted(count, what)));
+                    parts.push(format!("{} {word}", counted(count, kind.word())));
                 }
             }
         }
-        parts.push(format!("{} as they are", counted(self.unchanged_pvs, "PV")));
+        parts.push(format!(
+            "{} as they are",
+            counted(self.plan.unchanged_pvs, "PV")
+        ));
         let mut text = format!(
             "`{}` on {}: {}; {}\n",
             self.configuration,
             self.bus,
             parts.join(", "),
-            counted(self.records, "record")
+            counted(self.plan.records, "record")
         );
-        for shelved in self.shelved.iter().take(MOST_STEPS) {
+        for shelved in self.plan.shelved.iter().take(MOST_STEPS) {
             text.push_str(&format!(
                 "  {} stays disabled until {}\n",
                 shelved.path, shelved.until
             ));
         }
-        if !self.not_in_the_file.is_empty() {
+        if !self.plan.not_in_the_file.is_empty() {
             text.push_str(&format!(
                 "  {} on the bus and not in the file: `--prune` deletes them\n",
-                match self.not_in_the_file.len() {
+                match self.plan.not_in_the_file.len() {
                     1 => "1 item is".to_owned(),
                     many => format!("{many} items are"),
                 }
             ));
         }
         text
-    }
-}
-
-fn kind(sort: Sort) -> &'static str {
-    match sort {
-        Sort::Group => "group",
-        Sort::Pv => "PV",
     }
 }
 
