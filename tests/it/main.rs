@@ -29,6 +29,8 @@ mod kubernetes;
 mod local_backend;
 mod new;
 mod podman;
+#[path = "../testbed/port.rs"]
+mod port;
 mod recipes;
 mod registry;
 mod release;

@@ -61,24 +61,26 @@ async fn write(
 ) -> CommandResult<(ca::Reading, ca::Reading)> {
     let timeout = seconds(args.timeout);
     let failed = |error: ca::Error| refused(&error);
-    let (description, before) = tokio::join!(
-        channels.describe(name, timeout),
-        channels.get(name, timeout)
-    );
-    let description = description.map_err(failed)?;
-    let before = before.map_err(failed)?;
-    let value = value(name, &args.values, &description)?;
+    let describe = || channels.describe(name, timeout);
+    let (before, value) = if let [only] = &args.values[..] {
+        let before = channels.get(name, timeout).await.map_err(failed)?;
+        // the server converts a number; only the text of a state has to be known here
+        if matches!(before.value, Value::Enum { .. }) && only.parse::<u16>().is_err() {
+            label(name, only, &describe().await.map_err(failed)?)?;
+        }
+        (before, Value::String(only.clone()))
+    } else {
+        let (description, before) = tokio::join!(describe(), channels.get(name, timeout));
+        let value = array(name, &args.values, &description.map_err(failed)?)?;
+        (before.map_err(failed)?, value)
+    };
     channels.put(name, value, timeout).await.map_err(failed)?;
     let after = channels.get(name, timeout).await.map_err(failed)?;
     Ok((before, after))
 }
 
-/// The value to send. One text is converted by the server, which knows labels of states; several are an array of the PV's
-/// own type.
-fn value(name: &PvName, values: &[String], description: &Description) -> CommandResult<Value> {
-    if let [only] = values {
-        return label(name, only, description).map(Value::String);
-    }
+/// Several values are an array of the PV's own type.
+fn array(name: &PvName, values: &[String], description: &Description) -> CommandResult<Value> {
     let most = usize::try_from(description.count).unwrap_or(usize::MAX);
     if values.len() > most {
         return Err(CommandError::new(
@@ -102,13 +104,11 @@ fn value(name: &PvName, values: &[String], description: &Description) -> Command
     Ok(Value::Array(array))
 }
 
-/// The text, unless the PV has states and none of that name or number.
-fn label(name: &PvName, text: &str, description: &Description) -> CommandResult<String> {
+/// Refuses a text that none of the PV's states has.
+fn label(name: &PvName, text: &str, description: &Description) -> CommandResult<()> {
     let labels = &description.properties.labels;
-    let is_state = description.data_type == DataType::Enum;
-    let is_known = labels.iter().any(|label| label == text) || text.parse::<u16>().is_ok();
-    if !is_state || labels.is_empty() || is_known {
-        return Ok(text.to_owned());
+    if labels.is_empty() || labels.iter().any(|label| label == text) {
+        return Ok(());
     }
     let error = CommandError::new(ErrorKind::Usage, format!("`{name}` has no state `{text}`"));
     let known = || labels.iter().map(String::as_str);

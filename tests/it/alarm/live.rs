@@ -1,10 +1,10 @@
 //! `check --live` with a real soft IOC.
 
 use std::io::{BufRead, BufReader};
-use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
 
 use crate::context::TestContext;
+use crate::port::free_port;
 use crate::testbed::part;
 
 const RECORDS: &str = r#"
@@ -39,9 +39,7 @@ struct Ioc {
 
 impl Ioc {
     fn start(context: &TestContext, python: &str) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
-        drop(socket);
+        let port = free_port();
         let database = context.write("ioc.db", RECORDS);
         let script = context.write(
             "serve.py",

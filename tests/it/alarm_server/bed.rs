@@ -1,7 +1,6 @@
 //! A soft IOC, an alarm server and somebody who watches, as child processes that end with the test.
 
 use std::io::{BufRead, BufReader, Read, Write as _};
-use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -11,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::context::TestContext;
+use crate::port::free_port;
 use crate::testbed::part;
 
 /// How long something may take on a busy machine.
@@ -93,17 +93,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
-    }
-}
-
-/// A port that nothing uses now, above those that EPICS refuses.
-pub(super) fn free_port() -> u16 {
-    loop {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
-        if port > 5000 {
-            return port;
-        }
     }
 }
 

@@ -13,7 +13,7 @@ fn context() -> TestContext {
     TestContext::new()
         .env("EPICS_CA_ADDR_LIST", "127.0.0.1")
         .env("EPICS_CA_AUTO_ADDR_LIST", "NO")
-        .env("EPICS_CA_SERVER_PORT", super::bed::free_port().to_string())
+        .env("EPICS_CA_SERVER_PORT", crate::port::free_port().to_string())
         .env("IOC_LOG", "warn")
         .env("TZ", "UTC")
 }

@@ -1,12 +1,13 @@
 //! A real EPICS soft IOC as a child process; it ends with the test, whose end closes its standard input.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _, stderr};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
+
+use crate::port::free_port;
 
 /// A soft IOC with a shell on its standard input.
 pub(crate) struct Ioc {
@@ -41,25 +42,6 @@ fn python() -> Option<PathBuf> {
         .write_all(format!("\n*** NOT TESTED: {advice} ***\n").as_bytes())
         .unwrap();
     None
-}
-
-/// A port that is free for TCP and UDP and that stays so while the IOC is away: the kernel gives ports from 32768 on to
-/// whoever asks for any, so that one of these could be taken before the IOC comes, or comes back.
-fn free_port() -> u16 {
-    static TRIED: AtomicU32 = AtomicU32::new(0);
-    const FIRST: u32 = 10_000;
-    const COUNT: u32 = 20_000;
-    loop {
-        // processes that run at the same time begin at different places
-        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
-        let place = std::process::id().wrapping_mul(97).wrapping_add(tried) % COUNT;
-        let port = u16::try_from(FIRST + place).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok()
-            && UdpSocket::bind(("127.0.0.1", port)).is_ok()
-        {
-            return port;
-        }
-    }
 }
 
 impl Ioc {

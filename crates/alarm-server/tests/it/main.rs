@@ -15,5 +15,7 @@ mod compare;
 mod context;
 mod faults;
 mod ioc;
+#[path = "../../../../tests/testbed/port.rs"]
+mod port;
 mod server;
 mod traces;
