@@ -123,13 +123,16 @@ async fn by_others(api: &Api, offset: u64, own: &[ConfigRecord]) -> Result<Vec<S
     Ok(keys)
 }
 
+/// Writes a tree in one format.
+type WriteTree = Box<dyn Fn(&TreeFile) -> Result<String, String> + Send>;
+
 pub(super) async fn export(
     State(api): State<Api>,
     Asked(asked): Asked<ExportQuery>,
 ) -> Result<Response, Problem> {
     let format = asked.format.as_deref().unwrap_or("xml");
     let documents = api.settings.documents;
-    let write: Box<dyn Fn(&TreeFile) -> Result<String, String> + Send> = match (format, documents) {
+    let write: WriteTree = match (format, documents) {
         ("xml", _) => Box::new(|tree| Ok(xml::write(tree))),
         ("csv", _) => Box::new(|tree| Ok(table::write(tree))),
         ("yaml", Some(documents)) => Box::new(documents.to_yaml),

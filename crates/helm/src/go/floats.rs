@@ -65,11 +65,11 @@ fn parts(number: f64) -> (&'static str, u64, i64) {
     let sign = if number.is_sign_negative() { "-" } else { "" };
     let fraction = bits & ((1 << FRACTION) - 1);
     let exponent = i64::try_from((bits >> FRACTION) & 0x7ff).unwrap_or_default();
-    let bias = 1023 + i64::from(FRACTION);
+    let offset = 1023 + i64::from(FRACTION);
     if exponent == 0 {
-        (sign, fraction, 1 - bias)
+        (sign, fraction, 1 - offset)
     } else {
-        (sign, fraction | 1 << FRACTION, exponent - bias)
+        (sign, fraction | 1 << FRACTION, exponent - offset)
     }
 }
 
