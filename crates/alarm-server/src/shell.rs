@@ -31,6 +31,7 @@ use crate::settings::Settings;
 use crate::shell::owner::Owner;
 use crate::shell::publisher::{Publisher, Topics};
 use crate::shell::readiness::{Part, Readiness};
+use crate::shell::reading::StatesWanted;
 use crate::stream::Stream;
 
 /// So many requests wait for the owner of the logic.
@@ -272,6 +273,7 @@ impl Shell {
             ])
             .await?;
         let writer = Arc::from(self.bus.writer().await?);
+        let states = StatesWanted::default();
         let reads = reading::begin(
             Arc::clone(&self.bus),
             vec![
@@ -279,6 +281,7 @@ impl Shell {
                 (Arc::clone(&topics.main), From::Beginning),
                 (Arc::clone(&topics.command), From::Now),
             ],
+            states.clone(),
             Arc::clone(&self.metrics),
         )
         .await?;
@@ -293,7 +296,7 @@ impl Shell {
             Arc::clone(&self.metrics),
             Arc::clone(&self.stream),
         );
-        Ok(Owner::new(self, publisher, reads, requests))
+        Ok(Owner::new(self, publisher, (reads, states), requests))
     }
 }
 

@@ -68,16 +68,25 @@ impl Stream {
     /// Adds an event with data that serialises.
     pub fn add<T: Serialize>(&self, kind: &'static str, data: &T) {
         match serde_json::to_string(data) {
-            Ok(text) => self.add_text(kind, text.into()),
+            Ok(text) => self.add_texts([(kind, text.into())]),
             Err(error) => tracing::error!("an event cannot be written: {error}"),
         }
     }
 
     /// Adds an event about a record of our own, whose value is JSON; no value is a tombstone.
     pub fn add_record(&self, kind: &'static str, key: &str, value: Option<&str>) {
-        let key = serde_json::Value::from(key);
-        let value = value.unwrap_or("null");
-        self.add_text(kind, format!(r#"{{"key":{key},"value":{value}}}"#).into());
+        self.add_texts([(kind, record(key, value))]);
+    }
+
+    /// Adds events about records of our own, kind, key and value of each; those who wait are woken once.
+    pub fn add_records<'a>(
+        &self,
+        records: impl IntoIterator<Item = (&'static str, &'a str, Option<&'a str>)>,
+    ) {
+        let texts = records
+            .into_iter()
+            .map(|(kind, key, value)| (kind, record(key, value)));
+        self.add_texts(texts);
     }
 
     /// Adds an event about a record that somebody else wrote; what is no JSON is shown as text.
@@ -92,20 +101,26 @@ impl Stream {
         }
     }
 
-    fn add_text(&self, kind: &'static str, data: Arc<str>) {
+    fn add_texts(&self, texts: impl IntoIterator<Item = (&'static str, Arc<str>)>) {
         let mut kept = self.kept();
-        kept.last += 1;
-        let sequence = kept.last;
-        if kept.events.len() >= KEPT {
-            kept.events.pop_front();
+        let before = kept.last;
+        for (kind, data) in texts {
+            kept.last += 1;
+            let sequence = kept.last;
+            if kept.events.len() >= KEPT {
+                kept.events.pop_front();
+            }
+            kept.events.push_back(Event {
+                sequence,
+                kind,
+                data,
+            });
         }
-        kept.events.push_back(Event {
-            sequence,
-            kind,
-            data,
-        });
+        let last = kept.last;
         drop(kept);
-        self.news.send_replace(sequence);
+        if last != before {
+            self.news.send_replace(last);
+        }
     }
 
     /// Number of the newest event; 0 before the first.
@@ -179,9 +194,32 @@ impl Stream {
     }
 }
 
+/// The data of an event about a record.
+fn record(key: &str, value: Option<&str>) -> Arc<str> {
+    let value = value.unwrap_or("null");
+    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if key.bytes().all(is_plain) {
+        // as nearly always: nothing to escape
+        return [r#"{"key":""#, key, r#"","value":"#, value, "}"]
+            .concat()
+            .into();
+    }
+    let key = serde_json::Value::from(key);
+    format!(r#"{{"key":{key},"value":{value}}}"#).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_escaped_where_they_have_to_be() {
+        for key in ["state:/X/a", "state:/X/\\/a", "a\"b", "a\u{1}b", "é\u{7f}"] {
+            let data = record(key, Some("1"));
+            let json: serde_json::Value = serde_json::from_str(&data).unwrap();
+            assert_eq!(json, serde_json::json!({ "key": key, "value": 1 }));
+        }
+    }
 
     #[tokio::test]
     async fn events_are_taken_up_again_by_number() {

@@ -63,7 +63,10 @@ impl Ledger {
                 state.first_open += 1;
             }
             drop(state);
-            self.changed.send_replace(());
+            // whoever subscribes later looks at the state first
+            if self.changed.receiver_count() > 0 {
+                self.changed.send_replace(());
+            }
         }
     }
 

@@ -144,6 +144,10 @@ pub trait Reader: Send {
     /// Whether everything has been given that was in the topics when reading began; of topics that are empty, or
     /// that are read from now on, this is true from the start.
     fn has_caught_up(&self) -> bool;
+
+    /// From now on records whose key begins with this are not wanted. Those that are read already are given still, and of
+    /// each topic the last of several may be, so that places stay exact; a reader that cannot tell gives all.
+    fn pass_over(&mut self, _prefix: &'static str) {}
 }
 
 /// Writes records; of one key in the order in which they were given.

@@ -20,7 +20,7 @@ use crate::settings::Settings;
 use crate::shell::audit::audit;
 use crate::shell::publisher::{Publisher, Topics};
 use crate::shell::readiness::{Part, Readiness};
-use crate::shell::reading::Read;
+use crate::shell::reading::{Read, StatesWanted};
 use crate::shell::reload::{Reload, Snapshot};
 use crate::shell::request::{self, Count, Outcome, Query, Request, Touched};
 use crate::shell::view::{self, ItemJson, Page, ServerJson};
@@ -57,6 +57,7 @@ pub(super) struct Owner {
     publisher: Publisher,
     topics: Topics,
     reads: mpsc::Receiver<Read>,
+    states: StatesWanted,
     requests: mpsc::Receiver<Request>,
     /// Commands that came while the configuration was read.
     early: Vec<Record>,
@@ -73,7 +74,7 @@ impl Owner {
     pub(super) fn new(
         shell: Shell,
         publisher: Publisher,
-        reads: mpsc::Receiver<Read>,
+        (reads, states): (mpsc::Receiver<Read>, StatesWanted),
         requests: mpsc::Receiver<Request>,
     ) -> Self {
         let mut clock = shell.clock;
@@ -88,6 +89,7 @@ impl Owner {
             publisher,
             topics: shell.topics,
             reads,
+            states,
             requests,
             early: Vec::new(),
             reload: None,
@@ -222,6 +224,7 @@ impl Owner {
         self.readiness.latch(Part::Configuration);
         let now = self.clock.now();
         let mut effects = self.core.start(now);
+        self.states.end();
         for record in std::mem::take(&mut self.early) {
             effects.extend(self.core.record(&record, now));
         }

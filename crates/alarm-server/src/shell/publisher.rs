@@ -158,27 +158,22 @@ impl Publisher {
         if records.is_empty() {
             return;
         }
-        let outgoing: Vec<Outgoing> = records
-            .into_iter()
-            .map(|record| {
-                let kind = match record.topic {
-                    Topic::Main if record.key.starts_with("state:") => Some("state"),
-                    Topic::Main => Some("config"),
-                    Topic::Talk => Some("talk"),
-                    Topic::Command | Topic::Server => None,
-                };
-                if let Some(kind) = kind {
-                    self.stream
-                        .add_record(kind, &record.key, record.value.as_deref());
-                }
-                Outgoing {
-                    topic: Arc::clone(self.topics.name(record.topic)),
-                    key: record.key,
-                    value: record.value,
-                }
-            })
-            .collect();
-        self.send(outgoing);
+        let events = records.iter().filter_map(|record| {
+            let kind = match record.topic {
+                Topic::Main if record.key.starts_with("state:") => "state",
+                Topic::Main => "config",
+                Topic::Talk => "talk",
+                Topic::Command | Topic::Server => return None,
+            };
+            Some((kind, record.key.as_str(), record.value.as_deref()))
+        });
+        self.stream.add_records(events);
+        let outgoing = records.into_iter().map(|record| Outgoing {
+            topic: Arc::clone(self.topics.name(record.topic)),
+            key: record.key,
+            value: record.value,
+        });
+        self.send(outgoing.collect());
     }
 
     fn send(&mut self, records: Vec<Outgoing>) {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bus::{Bus, From, Incoming, Reader};
@@ -9,8 +10,13 @@ use tokio::sync::mpsc;
 
 use crate::metrics::{Metrics, TopicLabel};
 
-/// So many batches wait for the owner of the logic; then reading waits.
-const BATCHES: usize = 16;
+/// So many batches wait for the owner of the logic; then reading waits. A batch has up to 2,000 records.
+const BATCHES: usize = 2;
+/// The pause before the next look when nothing but states was read: whoever writes thousands of them is not to be woken
+/// by each. Commands and configurations that come meanwhile wait for so long.
+const STATES: Duration = Duration::from_millis(10);
+/// What keys of states begin with.
+const STATE: &str = "state:";
 /// Longest pause before the bus is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -25,6 +31,27 @@ pub(super) enum Read {
     Anew,
 }
 
+/// Whether states are wanted still: until the server is started, from then on it writes them itself.
+#[derive(Debug, Clone)]
+pub(super) struct StatesWanted(Arc<AtomicBool>);
+
+impl Default for StatesWanted {
+    fn default() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+}
+
+impl StatesWanted {
+    /// States are no longer wanted. Those that are read already come still.
+    pub(super) fn end(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Begins to read; the first failure is the caller's, later ones are tried again.
 ///
 /// # Errors
@@ -33,6 +60,7 @@ pub(super) enum Read {
 pub(super) async fn begin(
     bus: Arc<dyn Bus>,
     topics: Vec<(Arc<str>, From)>,
+    states: StatesWanted,
     metrics: Arc<Metrics>,
 ) -> Result<mpsc::Receiver<Read>, bus::Error> {
     let reader = bus.read(&topics).await?;
@@ -40,6 +68,7 @@ pub(super) async fn begin(
     let reading = Reading {
         bus,
         topics,
+        states,
         metrics,
         places: HashMap::new(),
         is_caught_up: false,
@@ -51,10 +80,16 @@ pub(super) async fn begin(
 struct Reading {
     bus: Arc<dyn Bus>,
     topics: Vec<(Arc<str>, From)>,
+    states: StatesWanted,
     metrics: Arc<Metrics>,
     /// Where to go on.
     places: HashMap<Arc<str>, u64>,
     is_caught_up: bool,
+}
+
+fn is_state(record: &Incoming) -> bool {
+    let key = record.key.as_deref().unwrap_or_default();
+    key.starts_with(STATE)
 }
 
 impl Reading {
@@ -67,15 +102,29 @@ impl Reading {
                     return;
                 }
             }
+            let wants_states = self.states.get();
+            if !wants_states {
+                reader.pass_over(STATE);
+            }
             let next = tokio::select! {
                 next = reader.next() => next,
                 () = sender.closed() => return,
             };
             match next {
-                Ok(records) => {
+                Ok(mut records) => {
                     pause = Duration::from_millis(100);
                     self.note(&records);
-                    if !records.is_empty() && sender.send(Read::Records(records)).await.is_err() {
+                    let had_records = !records.is_empty();
+                    if !wants_states {
+                        records.retain(|record| !is_state(record));
+                    }
+                    if records.is_empty() {
+                        if had_records {
+                            tokio::time::sleep(STATES).await;
+                        }
+                        continue;
+                    }
+                    if sender.send(Read::Records(records)).await.is_err() {
                         return;
                     }
                 }

@@ -30,8 +30,9 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const AUTOMATIC_CHECKPOINT: u32 = 8000;
 /// What the write-ahead log is cut to when it begins anew, in bytes.
 const LOG_SIZE: u32 = 8 * 1024 * 1024;
-/// Pages that a connection keeps in memory; negative are KiB.
-const CACHE: i32 = -2048;
+/// Pages that a connection keeps in memory; negative are KiB. Records are appended and read in their order, so only the
+/// pages of one turn are met twice.
+const CACHE: i32 = -512;
 
 const TABLES: &str = "CREATE TABLE topic (
     id INTEGER PRIMARY KEY,

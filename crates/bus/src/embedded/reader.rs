@@ -87,6 +87,8 @@ struct Core {
     path: PathBuf,
     connection: Connection,
     places: Vec<Place>,
+    /// What keys begin with that nobody wants.
+    unwanted: Option<&'static str>,
     ready: Vec<Incoming>,
     counters: Arc<Counters>,
     counter: ReaderCounter,
@@ -111,6 +113,7 @@ impl EmbeddedReader {
             path: inner.file.clone(),
             connection: connection.unwrap_or(Err(Error::Closed))?,
             places,
+            unwanted: None,
             ready: Vec::new(),
             counters,
             counter,
@@ -139,6 +142,7 @@ impl Core {
             path,
             connection,
             places,
+            unwanted,
             ready,
             counters,
             counter,
@@ -152,7 +156,7 @@ impl Core {
                 let end: u64 = ask.query_row([place.id], |row| row.get(0))?;
                 counters.ends_at(&place.topic, end);
                 if place.next < end {
-                    place.read(&transaction, end, ready, &mut bytes)?;
+                    place.read(&transaction, end, *unwanted, ready, &mut bytes)?;
                 }
                 counter.moved(&place.topic, place.next, ready.len() - before);
             }
@@ -167,6 +171,7 @@ impl Place {
         &mut self,
         connection: &Connection,
         end: u64,
+        unwanted: Option<&str>,
         ready: &mut Vec<Incoming>,
         bytes: &mut usize,
     ) -> rusqlite::Result<()> {
@@ -176,14 +181,27 @@ impl Place {
         );
         let mut ask = connection.prepare_cached(&ask)?;
         let mut rows = ask.query(params![self.next])?;
+        let is_unwanted = |row: &rusqlite::Row<'_>| -> rusqlite::Result<bool> {
+            let Some(prefix) = unwanted else {
+                return Ok(false);
+            };
+            let key = row.get_ref(2)?.as_bytes_or_null().ok().flatten();
+            Ok(key.is_some_and(|key| key.starts_with(prefix.as_bytes())))
+        };
         while ready.len() < BATCH_RECORDS && *bytes < BATCH_BYTES {
             let Some(row) = rows.next()? else {
                 self.next = end;
                 break;
             };
+            let offset: u64 = row.get(0)?;
+            // the last one is given, so that whoever reads knows the place
+            if offset + 1 < end && is_unwanted(row)? {
+                self.next = offset + 1;
+                continue;
+            }
             let record = Incoming {
                 topic: Arc::clone(&self.topic),
-                offset: row.get(0)?,
+                offset,
                 time: UNIX_EPOCH
                     + Duration::from_millis(row.get::<_, i64>(1)?.try_into().unwrap_or_default()),
                 key: row.get(2)?,
@@ -233,5 +251,9 @@ impl Reader for EmbeddedReader {
 
     fn has_caught_up(&self) -> bool {
         self.caught_up
+    }
+
+    fn pass_over(&mut self, prefix: &'static str) {
+        lock(&self.core).unwanted = Some(prefix);
     }
 }

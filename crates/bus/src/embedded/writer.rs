@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{CachedStatement, Connection, TransactionBehavior, params};
 
 use super::{Inner, file, wake};
 use crate::counters::Counters;
@@ -163,6 +163,13 @@ fn milliseconds(time: SystemTime) -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Where a topic ends while a turn is written.
+struct End<'names, 'connection> {
+    name: &'names Arc<str>,
+    next: u64,
+    insert: CachedStatement<'connection>,
+}
+
 /// The writing thread.
 pub(super) struct Turn {
     path: PathBuf,
@@ -242,7 +249,7 @@ impl Turn {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut refusals = HashMap::new();
-        let mut ends: HashMap<i64, (&Arc<str>, u64)> = HashMap::new();
+        let mut ends: HashMap<i64, End<'_, '_>> = HashMap::new();
         for (index, entry) in entries.iter().enumerate() {
             let name = &entry.record.topic;
             let known = self.topics.get(name).copied();
@@ -263,24 +270,30 @@ impl Turn {
                 std::collections::hash_map::Entry::Vacant(vacant) => {
                     let mut ask =
                         transaction.prepare_cached("SELECT next FROM topic WHERE id = ?1")?;
-                    vacant.insert((name, ask.query_row([id], |row| row.get(0))?))
+                    let insert = format!(
+                        "INSERT INTO record_{id} (offset, time, key, value) VALUES (?1, ?2, ?3, ?4)"
+                    );
+                    vacant.insert(End {
+                        name,
+                        next: ask.query_row([id], |row| row.get(0))?,
+                        insert: transaction.prepare_cached(&insert)?,
+                    })
                 }
             };
-            let insert = format!(
-                "INSERT INTO record_{id} (offset, time, key, value) VALUES (?1, ?2, ?3, ?4)"
-            );
-            let values = params![end.1, entry.time, entry.record.key, entry.record.value];
-            transaction.prepare_cached(&insert)?.execute(values)?;
-            end.1 += 1;
+            let values = params![end.next, entry.time, entry.record.key, entry.record.value];
+            end.insert.execute(values)?;
+            end.next += 1;
         }
-        for (id, (_, end)) in &ends {
+        let mut written = Vec::with_capacity(ends.len());
+        for (id, end) in ends {
             transaction
                 .prepare_cached("UPDATE topic SET next = ?2 WHERE id = ?1")?
-                .execute(params![id, end])?;
+                .execute(params![id, end.next])?;
+            written.push((end.name, end.next));
         }
         transaction.commit()?;
-        for (name, end) in ends.into_values() {
-            self.counters.ends_at(name, end);
+        for (name, next) in written {
+            self.counters.ends_at(name, next);
         }
         Ok(refusals)
     }
