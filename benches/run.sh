@@ -2,7 +2,7 @@
 # Comparison tables: `ioc` side by side with the named peer, in one run, on this machine. Figures are medians; the
 # ratio is what counts, because machines differ. Run by `make bench`.
 #
-#   IOC=path/to/release/ioc benches/run.sh [render|versions|build|start|ps|size|fleet|bus|ca|alarm|alarm_kafka]...
+#   IOC=path/to/release/ioc benches/run.sh [start|render|versions|build|size|ps|fleet|deploy|bus|ca|alarm|alarm_kafka]...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -192,15 +192,19 @@ fleet() {
         row "ioc ps, $count IOCs" 'fails' "$theirs ms" - ">= 10 x, < 1000 ms"
     fi
     "$bed/kwok.sh" --name bench down
-    fleet_deploy
     "$bed/kubernetes.sh" --name bench down
     rm -f "$work/cluster"
 }
 
 # One instance from nothing to ready, taking turns.
-fleet_deploy() {
+deploy() {
     local instance=bench-ea-ioc-1 services=beamlines/bench/services ours=() theirs=() begin answer=0 i
     engine_up
+    touch "$work/cluster"
+    "$bed/kubernetes.sh" --name bench up
+    eval "$("$bed/helm.sh" env)"
+    KUBECONFIG=$("$bed/kubernetes.sh" --name bench env | sed -n 's/^KUBERNETES_TESTBED=//p')
+    export KUBECONFIG HELM_BINARY KUBECTL_BINARY
     "$IOC" image bootstrap --suite trixie >/dev/null
     "$IOC" build ioc-sim >/dev/null
     "$bed/kubernetes.sh" --name bench load "localhost/ioc-sim-runtime:${IOC_IMAGE_TAG:-latest}"
@@ -229,6 +233,8 @@ fleet_deploy() {
         row "ioc deploy" fails "$(median "${theirs[@]}") ms" - ">= 1 x"
     fi
     cd "$root"
+    "$bed/kubernetes.sh" --name bench down
+    rm -f "$work/cluster"
 }
 
 # A services repository with 100 instances and 500 tags: each tag changes one to three instances, every fiftieth the values
@@ -449,5 +455,5 @@ alarm_kafka() {
 }
 
 printf 'ioc %s, %s processors, %s\n' "$("$IOC" --version | cut -d' ' -f2)" "$(nproc)" "$(uname -sm)"
-if [ $# -eq 0 ]; then set -- start render versions build size ps bus ca alarm alarm_kafka; fi
+if [ $# -eq 0 ]; then set -- start render versions build size ps fleet deploy bus ca alarm alarm_kafka; fi
 for part in "$@"; do "$part"; done

@@ -109,7 +109,8 @@ fn somebody_else_writes_at_the_same_time() {
         scope.spawn(|| {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
-                let kafka = Kafka::connect(&servers, &Properties::default(), Options::default());
+                let properties = Properties::default();
+                let kafka = Kafka::connect(&servers, &properties, Options::default());
                 let writer = kafka.await.unwrap().writer().await.unwrap();
                 while !is_over.load(Ordering::Relaxed) {
                     let number = written.load(Ordering::Relaxed);

@@ -113,9 +113,10 @@ impl<'a> Subject<'a> {
         let possible = all
             .iter()
             .filter(|(_, findings)| check::is_possible(findings))
-            .map(|(node, _)| *node);
-        let pulls = pull::of(&self.spec, possible.clone());
-        let findings = if all.is_empty() || possible.count() > 0 {
+            .map(|(node, _)| *node)
+            .collect::<Vec<_>>();
+        let pulls = pull::of(&self.spec, &possible);
+        let findings = if all.is_empty() || !possible.is_empty() {
             Vec::new()
         } else {
             vec![nowhere(self.instance, &all)]
@@ -156,7 +157,7 @@ impl<'a> Subject<'a> {
                 .iter()
                 .filter_map(told)
                 .collect(),
-            pulls: pull::of(&self.spec, std::iter::once(node)),
+            pulls: pull::of(&self.spec, &[node]),
         }
     }
 }
