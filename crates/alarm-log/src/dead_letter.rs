@@ -19,6 +19,9 @@ pub const FILE_NAME: &str = "dead-letter.jsonl";
 /// How much of its end is searched for what is there already, in bytes.
 const TAIL: u64 = 16 << 20;
 
+/// The most identities that are kept in memory.
+const KNOWN: usize = 100_000;
+
 /// A line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
@@ -99,7 +102,7 @@ pub struct DeadLetters {
 #[derive(Debug)]
 struct Open {
     file: fs_err::File,
-    /// What the end of the file had when it was opened: what may be given again.
+    /// What may be given again: what the end of the file had when it was opened, and what was written since.
     known: HashSet<Identity>,
 }
 
@@ -178,6 +181,10 @@ impl DeadLetters {
         if new > 0 {
             write().map_err(|error| failed_file("writing", &self.path, &error))?;
         }
+        if open.known.len() > KNOWN {
+            open.known.clear();
+        }
+        open.known.extend(letters.iter().map(Letter::identity));
         Ok(new)
     }
 }
@@ -210,6 +217,7 @@ mod tests {
         fs_err::write(&path, text).unwrap();
         let letters = DeadLetters::open(folder.path()).unwrap();
         assert_eq!(letters.write(&[letter(2), letter(3)]).unwrap(), 1);
+        assert_eq!(letters.write(&[letter(3)]).unwrap(), 0);
         let text = fs_err::read_to_string(&path).unwrap();
         let read: Vec<Letter> = text
             .lines()

@@ -137,6 +137,10 @@ impl Drain {
             }
         }
         let outcomes = self.write(&entries).await?;
+        let taken = outcomes
+            .iter()
+            .filter(|outcome| **outcome == Outcome::Taken)
+            .count() as u64;
         letters.extend(refused(&self.name, &from, outcomes));
         let refused = letters.len() as u64;
         if !letters.is_empty() {
@@ -156,7 +160,7 @@ impl Drain {
         });
         self.status.sink(&self.name, |sink| {
             sink.refused += refused;
-            sink.taken += (entries.len() as u64).saturating_sub(refused);
+            sink.taken += taken;
         });
         Ok(true)
     }

@@ -112,10 +112,14 @@ impl Intake {
         let Some(mut reader) = reader else {
             return Ok(self.wait_for_topics(&begun.missing, stop).await);
         };
+        let missing = std::mem::take(&mut begun.missing);
+        // goes on while records come: looking again after each would never come to an end
+        let interrupted = self.wait_for_topics(&missing, stop);
+        tokio::pin!(interrupted);
         loop {
             let records = tokio::select! {
                 records = reader.next() => records?,
-                interrupted = self.wait_for_topics(&begun.missing, stop) => return Ok(interrupted),
+                interrupted = &mut interrupted => return Ok(interrupted),
             };
             *wait = WAITS.0;
             self.recovered();

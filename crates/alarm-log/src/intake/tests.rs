@@ -312,3 +312,27 @@ async fn what_cannot_be_read_goes_to_the_dead_letters_and_groups_go_nowhere() {
         .collect();
     assert_eq!(reasons, ["the key has no `:`", "`x` is no kind of record"]);
 }
+
+#[tokio::test]
+async fn topics_that_are_missing_are_found_while_records_come() {
+    let bed = Bed::new();
+    bed.make(&["X"]).await;
+    let running = bed.run(LARGE);
+    let bus = bed.bus.clone();
+    let busy = tokio::spawn(async move {
+        loop {
+            bus.append("X", Some("state:/X/a"), None);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    running
+        .until("busy", |running| running.next("X").is_some())
+        .await;
+    bed.make(&["XCommand"]).await;
+    bed.send("XCommand", &["command:/X"]).await;
+    running
+        .until("found", |running| running.next("XCommand") == Some(1))
+        .await;
+    busy.abort();
+    running.end().await;
+}

@@ -65,7 +65,10 @@ impl SqliteHistory {
         limit: usize,
     ) -> Result<(Vec<Entry>, i64), NoAnswer> {
         self.ask(move |connection| {
-            let ask = format!("{SELECT} WHERE entry.id > ?1 ORDER BY entry.id LIMIT ?2");
+            let ask = format!(
+                "{} WHERE entry.id > ?1 ORDER BY entry.id LIMIT ?2",
+                select("")
+            );
             let mut ask = connection.prepare_cached(&ask)?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let mut rows = ask.query([place, limit])?;
@@ -113,13 +116,53 @@ impl History for SqliteHistory {
     }
 }
 
-const SELECT: &str = "SELECT entry.id, topic.name, entry.offset, entry.time, item.path, item.pv, entry.kind, entry.key,
-    entry.severity, entry.current_severity, entry.message, entry.current_message, entry.value, entry.user, entry.host,
-    entry.command, entry.enabled, entry.event_time, entry.flags, entry.detail
- FROM entry JOIN item ON item.id = entry.item JOIN topic ON topic.id = entry.topic";
+/// So many items or less are looked up one by one; more are met soon enough by going through time.
+const FEW: usize = 64;
+
+/// A query for whole entries. Which index is used is said, because what is fast follows from the question: the planner,
+/// which does not know how many entries an item has, would go through ten million to find the last hundred of one PV.
+fn select(index: &str) -> String {
+    format!(
+        "SELECT entry.id, topic.name, entry.offset, entry.time, item.path, item.pv, entry.kind, entry.key,
+            entry.severity, entry.current_severity, entry.message, entry.current_message, entry.value, entry.user,
+            entry.host, entry.command, entry.enabled, entry.event_time, entry.flags, entry.detail
+         FROM entry {index} CROSS JOIN item ON item.id = entry.item CROSS JOIN topic ON topic.id = entry.topic"
+    )
+}
+
+/// The index by which a filter's entries are found.
+fn index(filter: &Filter, has_few_items: bool) -> &'static str {
+    let is_one = |patterns: &[Pattern]| matches!(patterns, [one] if one.is_exact());
+    if has_few_items {
+        "INDEXED BY entry_item"
+    } else if is_one(&filter.user) {
+        "INDEXED BY entry_user"
+    } else if is_one(&filter.severity) {
+        "INDEXED BY entry_severity"
+    } else if !filter.kinds.is_empty() && !filter.kinds.contains(&Kind::State) {
+        "INDEXED BY entry_kind"
+    } else {
+        "INDEXED BY entry_time"
+    }
+}
+
+/// The items that a filter names, if it names some and they are few.
+fn few_items(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<Vec<i64>>> {
+    let mut conditions = Conditions::default();
+    let Some(wanted) = conditions.items(filter) else {
+        return Ok(None);
+    };
+    let ask = format!("SELECT id FROM item WHERE {wanted} LIMIT {}", FEW + 1);
+    let mut ask = connection.prepare_cached(&ask)?;
+    let found = ask.query_map(params_from_iter(conditions.values), |row| row.get(0))?;
+    let found: Vec<i64> = found.collect::<Result<_, _>>()?;
+    Ok((found.len() <= FEW).then_some(found))
+}
 
 fn search(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
-    let mut conditions = Conditions::of(&query.filter);
+    let few = few_items(connection, &query.filter)?;
+    let index = index(&query.filter, few.is_some());
+    let mut conditions = Conditions::of(&query.filter, few.as_deref());
     let (comparison, direction) = match query.order {
         Order::NewestFirst => ("<", "DESC"),
         Order::OldestFirst => (">", "ASC"),
@@ -135,7 +178,8 @@ fn search(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
     let limit = i64::try_from(query.limit).unwrap_or(i64::MAX - 1);
     let bound = conditions.value(limit.saturating_add(1));
     let ask = format!(
-        "{SELECT}{} ORDER BY entry.time {direction}, entry.id {direction} LIMIT {bound}",
+        "{}{} ORDER BY entry.time {direction}, entry.id {direction} LIMIT {bound}",
+        select(index),
         conditions.text()
     );
     let mut ask = connection.prepare_cached(&ask)?;
@@ -158,12 +202,14 @@ fn search(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
 }
 
 fn count(connection: &Connection, filter: &Filter, span: i64) -> rusqlite::Result<Vec<Count>> {
-    let mut conditions = Conditions::of(filter);
+    let few = few_items(connection, filter)?;
+    let index = index(filter, few.is_some());
+    let mut conditions = Conditions::of(filter, few.as_deref());
     let span = conditions.value(span);
     let ask = format!(
         "SELECT entry.time / {span} * {span} AS begin,
             CASE entry.kind WHEN 'state' THEN coalesce(entry.severity, 'UNKNOWN') ELSE entry.kind END AS counted, count(*)
-         FROM entry{} GROUP BY begin, counted ORDER BY begin, counted",
+         FROM entry {index}{} GROUP BY begin, counted ORDER BY begin, counted",
         conditions.text()
     );
     let mut ask = connection.prepare_cached(&ask)?;
@@ -185,9 +231,16 @@ struct Conditions {
 }
 
 impl Conditions {
-    fn of(filter: &Filter) -> Self {
+    fn of(filter: &Filter, few: Option<&[i64]>) -> Self {
         let mut conditions = Self::default();
-        conditions.items(filter);
+        if let Some(few) = few {
+            let ids: Vec<String> = few.iter().map(i64::to_string).collect();
+            let among = format!("entry.item IN ({})", ids.join(", "));
+            conditions.all.push(among);
+        } else if let Some(wanted) = conditions.items(filter) {
+            let among = format!("entry.item IN (SELECT id FROM item WHERE {wanted})");
+            conditions.all.push(among);
+        }
         if !filter.kinds.is_empty() {
             let kinds: Vec<String> = filter
                 .kinds
@@ -197,6 +250,10 @@ impl Conditions {
             conditions
                 .all
                 .push(format!("entry.kind IN ({})", kinds.join(", ")));
+            // the index of the kinds that are rare has none of the other
+            if !filter.kinds.contains(&Kind::State) {
+                conditions.all.push("entry.kind <> 'state'".to_owned());
+            }
         }
         for (column, patterns) in [
             ("entry.severity", &filter.severity),
@@ -225,22 +282,18 @@ impl Conditions {
         conditions
     }
 
-    /// Items are few: they are found first, so that the index by item and time can be used.
-    fn items(&mut self, filter: &Filter) {
-        let mut inner = Vec::new();
+    /// What an item has to fulfil, if the filter names items.
+    fn items(&mut self, filter: &Filter) -> Option<String> {
+        let mut wanted = Vec::new();
         if !filter.pv.is_empty() {
             let pv = self.either("pv", &filter.pv);
-            inner.push(pv);
+            wanted.push(pv);
         }
         if !filter.at.is_empty() {
             let at: Vec<String> = filter.at.iter().map(|at| self.within(at)).collect();
-            inner.push(format!("({})", at.join(" OR ")));
+            wanted.push(format!("({})", at.join(" OR ")));
         }
-        if !inner.is_empty() {
-            let inner = inner.join(" AND ");
-            self.all
-                .push(format!("entry.item IN (SELECT id FROM item WHERE {inner})"));
-        }
+        (!wanted.is_empty()).then(|| wanted.join(" AND "))
     }
 
     /// A path and all below it, which is a span in the order of paths: `0` comes right after `/`.
