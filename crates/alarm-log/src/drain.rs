@@ -12,7 +12,7 @@ use crate::entry::Entry;
 use crate::record::Reading;
 use crate::sink::{Outcome, Sink, TryLater};
 use crate::spool::{Spool, Stored};
-use crate::status::{Status, troubled};
+use crate::status::{Status, hint, troubled};
 
 /// The most records and bytes that a sink is given at once; one record may be larger.
 const BATCH: (usize, usize) = (2000, 4 << 20);
@@ -194,10 +194,8 @@ impl Drain {
         self.status.sink(&self.name, |sink| {
             sink.failures += 1;
             if troubled(&mut sink.trouble, &error.reason) {
-                match &error.hint {
-                    Some(hint) => tracing::warn!("{}: {error}; hint: {hint}", self.name),
-                    None => tracing::warn!("{}: {error}", self.name),
-                }
+                let hint = hint(error.hint.as_deref());
+                tracing::warn!("{}: {error}{hint}", self.name);
             }
         });
     }

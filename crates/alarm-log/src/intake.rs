@@ -16,7 +16,7 @@ use crate::dead_letter::{DeadLetters, Letter};
 use crate::entry::Gap;
 use crate::record::{self, Reading};
 use crate::spool::{Appended, Item, Position, Spool, Topic};
-use crate::status::{Status, troubled};
+use crate::status::{Status, hint, troubled};
 
 #[cfg(test)]
 mod tests;
@@ -146,14 +146,14 @@ impl Intake {
                 }
                 Err(error) => return Err(error),
             };
-            let begin = match self.position(name, end).await? {
+            let place = match self.position(name, end).await? {
                 Some(position) => {
                     begun.expected.insert(Arc::clone(name), (position, end));
                     From::Offset(position.next)
                 }
                 None => From::Beginning,
             };
-            from.push((Arc::clone(name), begin));
+            from.push((Arc::clone(name), place));
         }
         for name in self.topics.keys() {
             let exists = !begun.missing.contains(name);
@@ -177,7 +177,9 @@ impl Intake {
     /// Where a topic is read on; nowhere if it is another one than before.
     async fn position(&self, name: &Arc<str>, end: u64) -> Result<Option<Position>, bus::Error> {
         let (spool, topic) = (Arc::clone(&self.spool), Arc::clone(name));
-        let position = away(move || spool.position(&topic)).await.map_err(stored)?;
+        let position = away(move || spool.position(&topic))
+            .await
+            .map_err(|error| stored(&error))?;
         let Some(position) = position else {
             return Ok(None);
         };
@@ -191,7 +193,7 @@ impl Intake {
         let (spool, topic) = (Arc::clone(&self.spool), Arc::clone(name));
         away(move || spool.forget_position(&topic))
             .await
-            .map_err(stored)?;
+            .map_err(|error| stored(&error))?;
         Ok(None)
     }
 
@@ -308,7 +310,7 @@ impl Intake {
                     }
                 }
                 Err(error) => {
-                    self.troubled(&self::stored(error));
+                    self.troubled(&self::stored(&error));
                     tokio::select! {
                         () = tokio::time::sleep(wait) => wait = WAITS.1.min(wait * 2),
                         () = stop.cancelled() => return false,
@@ -385,10 +387,7 @@ impl Intake {
         let reason = error.to_string();
         self.status.update(|report| {
             if troubled(&mut report.bus_trouble, &reason) {
-                match error.hint() {
-                    Some(hint) => tracing::warn!("{reason}; hint: {hint}"),
-                    None => tracing::warn!("{reason}"),
-                }
+                tracing::warn!("{reason}{}", hint(error.hint().as_deref()));
             }
         });
     }
@@ -406,7 +405,7 @@ impl Intake {
 }
 
 /// An error of the spool among those of the bus: both are waited for.
-fn stored(error: crate::database::Error) -> bus::Error {
+fn stored(error: &crate::database::Error) -> bus::Error {
     bus::Error::Failed {
         doing: "storing what was read".to_owned(),
         cause: error.to_string(),

@@ -122,3 +122,9 @@ pub(crate) fn troubled(place: &mut Option<Trouble>, reason: &str) -> bool {
         }
     }
 }
+
+/// What to do, as the end of a line of the log.
+pub(crate) fn hint(hint: Option<&str>) -> String {
+    hint.map(|hint| format!("; hint: {hint}"))
+        .unwrap_or_default()
+}
