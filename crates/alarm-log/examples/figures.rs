@@ -24,7 +24,8 @@ const BATCH: u64 = 2000;
 fn entry(number: u64, rows: u64) -> Entry {
     let begin = 1_760_000_000_000;
     let passed =
-        i64::try_from(u128::from(number) * YEAR.unsigned_abs() as u128 / u128::from(rows)).unwrap();
+        i64::try_from(u128::from(number) * u128::from(YEAR.unsigned_abs()) / u128::from(rows))
+            .unwrap();
     let time = Timestamp::from_millisecond(begin + passed).unwrap();
     // scattered, the same in each run
     let pv = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) % PVS;

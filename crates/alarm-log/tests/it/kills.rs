@@ -154,14 +154,16 @@ fn lines(folder: &Path) -> u64 {
     let mut lines = 0;
     for entry in fs_err::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let name = path.to_string_lossy().into_owned();
+        let extension = path.extension().and_then(|extension| extension.to_str());
         let mut text = String::new();
-        if name.ends_with(".jsonl") {
-            text = fs_err::read_to_string(&path).unwrap();
-        } else if name.ends_with(".jsonl.gz") {
-            let file = fs_err::File::open(&path).unwrap();
-            let mut decoder = flate2::read::MultiGzDecoder::new(file);
-            decoder.read_to_string(&mut text).unwrap();
+        match extension {
+            Some("jsonl") => text = fs_err::read_to_string(&path).unwrap(),
+            Some("gz") => {
+                let file = fs_err::File::open(&path).unwrap();
+                let mut decoder = flate2::read::MultiGzDecoder::new(file);
+                decoder.read_to_string(&mut text).unwrap();
+            }
+            _ => {}
         }
         lines += text.lines().count() as u64;
     }

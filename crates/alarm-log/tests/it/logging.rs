@@ -115,7 +115,7 @@ pub(crate) async fn in_jsonl(folder: &Path) -> Vec<u64> {
 
 /// Waits until something is so.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
-    let waited = tokio::time::timeout(Duration::from_secs(240), async {
+    let waited = tokio::time::timeout(Duration::from_mins(4), async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
