@@ -44,6 +44,8 @@ pub fn run<I>(args: I) -> ExitCode
 where
     I: IntoIterator<Item = OsString>,
 {
+    // the one TLS provider, for every client that this process makes
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
     // With COMPLETE set in the environment the shell asks for completions; this prints them and ends.
     clap_complete::CompleteEnv::with_factory(Cli::command).complete();
     let cli = match Cli::try_parse_from(args) {
