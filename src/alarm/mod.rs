@@ -9,6 +9,7 @@ pub mod client;
 pub mod document;
 pub mod files;
 pub mod generate;
+pub mod history;
 pub mod live;
 pub mod scenario;
 pub mod server;

@@ -1,5 +1,6 @@
 //! `ioc alarm`.
 
+pub mod history;
 pub mod operate;
 pub mod serve;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::cli::alarm::history::{LogArgs, LoggerArgs, StatsArgs};
 use crate::cli::alarm::operate::{
     AlarmStatusArgs, DisableArgs, ItemsArgs, LsArgs, ReloadArgs, ShelveArgs, SwitchArgs, WatchArgs,
 };
@@ -21,6 +23,7 @@ Examples:
   ioc alarm serve --config Accelerator
   ioc alarm ls --active
   ioc alarm ack SR:VAC:P1
+  ioc alarm log --since 8h
   ioc alarm simulate alarm/scenarios/overheated.yaml")]
 pub struct AlarmArgs {
     /// What to do.
@@ -37,6 +40,12 @@ pub enum AlarmVerb {
     Simulate(SimulateArgs),
     /// Run the alarm server of a configuration
     Serve(Box<ServeArgs>),
+    /// Keep what happens: write the alarm topics into a history
+    Logger(Box<LoggerArgs>),
+    /// Show what happened: changes of alarms, commands, changes of the configuration
+    Log(Box<LogArgs>),
+    /// Figures about the alarm system: rates, floods, PVs with most alarms, times to acknowledgement
+    Stats(StatsArgs),
     /// List alarms
     Ls(LsArgs),
     /// Print alarms as they come and go

@@ -107,6 +107,8 @@ pub struct ApiSettings {
     pub connections: usize,
     /// For configurations as YAML and JSON; without it only XML and tables are possible.
     pub documents: Option<Documents>,
+    /// Routes of others that are served beside our own, for those who may look.
+    pub beside: Option<axum::Router>,
 }
 
 impl Default for ApiSettings {
@@ -121,6 +123,7 @@ impl Default for ApiSettings {
             request_timeout: Duration::from_secs(30),
             connections: 256,
             documents: None,
+            beside: None,
         }
     }
 }

@@ -15,6 +15,7 @@ Examples:
   ioc alarm serve --config Accelerator --kafka broker:9092     beside Phoebus, on its topics
   ioc alarm serve --config Accelerator --kafka broker:9092 --kafka-properties client.properties
   ioc alarm serve --config Accelerator --listen 0.0.0.0:4730 --token-file tokens
+  ioc alarm serve --config Accelerator --with-logger           server, logger and history in one, for a small site
 
 Mail, programs and webhooks of automated actions are set up in ioc.toml: docs/alarm.md.")]
 pub struct ServeArgs {
@@ -41,6 +42,14 @@ pub struct ServeArgs {
     /// How often active alarms are reminded of; 0:00:00 for never [default: 0:15:00]
     #[arg(long, value_name = "H:MM:SS")]
     pub nag_period: Option<String>,
+
+    /// Also run the alarm logger; its API is beside the control API, for those who may look
+    #[arg(long)]
+    pub with_logger: bool,
+
+    /// Where the logger writes, `sqlite:FILE` or `jsonl:FOLDER` [default: sqlite in the state folder]
+    #[arg(long = "sink", value_name = "SINK", requires = "with_logger")]
+    pub sinks: Vec<String>,
 
     /// What is logged to standard error, such as `info,ca=debug` [default: info, with -v debug]
     #[arg(long, value_name = "FILTER", env = "IOC_LOG")]

@@ -1,12 +1,15 @@
 //! `ioc alarm`: one file per verb.
 
 mod config;
+mod log;
+mod logger;
 mod ls;
 pub(crate) mod operate;
 pub(crate) mod reach;
 mod serve;
 mod severity;
 mod simulate;
+mod stats;
 mod status;
 mod watch;
 
@@ -31,6 +34,9 @@ pub(crate) async fn alarm(verb: AlarmVerb, context: &Context) -> CommandResult<O
             ConfigVerb::Convert(args) => config::convert::convert(&args, context),
         },
         AlarmVerb::Serve(args) => Box::pin(serve::serve(&args, context)).await,
+        AlarmVerb::Logger(args) => Box::pin(logger::logger(&args, context)).await,
+        AlarmVerb::Log(args) => log::log(&args, context).await,
+        AlarmVerb::Stats(args) => stats::stats(&args, context).await,
         AlarmVerb::Ls(args) => ls::ls(&args, context).await,
         AlarmVerb::Watch(args) => Box::pin(watch::watch(&args, context)).await,
         AlarmVerb::Status(args) => status::status(&args, context).await,

@@ -13,6 +13,7 @@ use crate::alarm::client::{Client, ClientError};
 use crate::alarm::server::{self, Announcement};
 use crate::alarm::server_settings;
 use crate::cli::alarm::serve::ServeArgs;
+use crate::commands::alarm::logger::Beside;
 use crate::commands::{Context, Outcome};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 use crate::ui::log;
@@ -34,7 +35,7 @@ pub(crate) async fn serve(args: &ServeArgs, context: &Context) -> CommandResult<
                 .hint("`--config NAME`, or `config = \"NAME\"` below `[alarm]` in `ioc.toml`"),
         );
     };
-    let resolved = server_settings::resolve(name, args, settings, &context.settings.user)?;
+    let mut resolved = server_settings::resolve(name, args, settings, &context.settings.user)?;
     let filter = args.log.as_ref().or(settings.server.log.as_ref());
     let log = log::start(
         filter.map(String::as_str),
@@ -47,6 +48,15 @@ pub(crate) async fn serve(args: &ServeArgs, context: &Context) -> CommandResult<
     let choice = Choice::new(&args.bus, &context.settings);
     refuse_second(name, &choice, context).await?;
     let opened = bus::open(choice.clone(), &context.cancel).await?;
+    let history = if args.with_logger {
+        let beside = Beside::start(name, &args.sinks, &choice, opened.bus(), context)?;
+        if let Some(api) = &mut resolved.api {
+            api.beside = Some(beside.routes.clone());
+        }
+        Some(beside)
+    } else {
+        None
+    };
     let variables = &context.settings.channel_access;
     let pvs = ChannelAccess::start(ca::Configuration::from_environment(variables));
     let shell = Shell::open(
@@ -72,6 +82,9 @@ pub(crate) async fn serve(args: &ServeArgs, context: &Context) -> CommandResult<
     });
     let ended = Box::pin(shell.run(context.cancel.clone())).await;
     saying.abort();
+    if let Some(history) = history {
+        history.end(context).await;
+    }
     match ended {
         Ok(End::Stopped) => {
             context.printer.info("ended");

@@ -64,6 +64,21 @@ pub(super) fn paint_lines(text: &str) -> String {
     painted_text
 }
 
+/// A text with every word that is a severity in its colour.
+pub(super) fn paint_words(text: &str) -> String {
+    let mut painted_text = String::with_capacity(text.len());
+    for word in text.split_inclusive([' ', '\n', ',']) {
+        let end = word.trim_end_matches([' ', '\n', ',']).len();
+        if word[..end].parse::<Severity>().is_ok() {
+            painted_text.push_str(&painted(&word[..end], 0));
+            painted_text.push_str(&word[end..]);
+        } else {
+            painted_text.push_str(word);
+        }
+    }
+    painted_text
+}
+
 /// A moment (RFC 3339) as people here read it: the time of day, with the date if that is another than today's.
 pub(super) fn moment(text: &str, now: &Zoned) -> String {
     let Ok(time) = text.parse::<Timestamp>() else {

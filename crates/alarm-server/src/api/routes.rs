@@ -105,6 +105,14 @@ pub(super) fn router(api: &Api) -> Router {
             .layer(from_fn_with_state((api.clone(), route.role), guard));
         router = router.route(route.path, handler);
     }
+    if let Some(beside) = api.settings.beside.clone() {
+        let viewer = (api.clone(), Some(Role::Viewer));
+        router = router.merge(
+            beside
+                .with_state(())
+                .layer(from_fn_with_state(viewer, guard)),
+        );
+    }
     router
         .fallback(async || {
             Problem::missing("there is no such path")
