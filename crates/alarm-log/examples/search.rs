@@ -1,4 +1,4 @@
-//! Figures of the SQLite history: `figures FILE ROWS` fills a history that is not there yet with a year of changes, and
+//! Figures of the SQLite history: `search FILE ROWS` fills a history that is not there yet with a year of changes, and
 //! measures what is searched for.
 
 #![expect(
