@@ -101,6 +101,7 @@ fn crates_have_pure_cores() {
             .filter(|(path, text)| {
                 let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
                 !path.ends_with("tests.rs")
+                    && !path.iter().any(|folder| folder == "tests")
                     && !drivers.iter().any(|driver| path.starts_with(driver))
                     && code.contains(word)
             })

@@ -26,15 +26,19 @@ pub(super) struct Chosen {
     pub(super) login: String,
     /// Their kind.
     pub(super) credentials: Credentials,
-    /// Whether the kubeconfig names a proxy for the cluster.
-    has_proxy: bool,
+    /// The proxy that the kubeconfig names for the cluster.
+    proxy: Option<String>,
 }
 
 impl Chosen {
-    /// Takes the proxy of the environment, or none, where the kubeconfig names none. The library holds `NO_PROXY` against
-    /// the name of the proxy and not against that of the server.
+    /// Takes the proxy that the kubeconfig names whatever the environment says; where it names none, the one of the
+    /// environment, or none. The library holds `NO_PROXY` against the name of the proxy and not against that of the server.
     pub(super) fn settle_proxy(&self, config: &mut Config, settings: &KubernetesSettings) {
-        if self.has_proxy {
+        if let Some(proxy) = &self.proxy {
+            // what is no URL was refused before
+            if let Ok(proxy) = proxy.parse() {
+                config.proxy_url = Some(proxy);
+            }
             return;
         }
         let server = config.cluster_url.to_string();
@@ -61,7 +65,7 @@ pub(super) fn choose(
                 context: IN_CLUSTER.to_owned(),
                 login: "the service account of this pod".to_owned(),
                 credentials: Credentials::Other,
-                has_proxy: false,
+                proxy: None,
             });
         }
         return Err(missing(settings));
@@ -107,10 +111,10 @@ pub(super) fn choose(
         .iter()
         .find(|named| named.name == found.cluster)
         .and_then(|named| named.cluster.as_ref());
-    let has_proxy = cluster.is_some_and(|cluster| cluster.proxy_url.is_some());
+    let proxy = cluster.and_then(|cluster| cluster.proxy_url.clone());
     Ok(Chosen {
         file: Some(Box::new(merged)),
-        has_proxy,
+        proxy,
         context,
         login,
         credentials,

@@ -84,7 +84,7 @@ fn yaml_and_json_are_read_and_written() {
         ),
         (
             "configuration: X\ngroups:\n  Area:\n    include: /etc/passwd\n",
-            "cannot include",
+            "is not included",
         ),
     ] {
         let (status, answer) = ask(address, apply, "application/yaml", body);

@@ -87,6 +87,15 @@ fn what_was_applied_comes_back_and_only_what_differs_is_written() {
 }
 
 /// Somebody else writes all the time: what they write stays, and `apply` either takes effect or says why not.
+/// Ends the other writer, also when something fails meanwhile: the test would wait for it for ever.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn somebody_else_writes_at_the_same_time() {
     let Some((context, name, servers)) = project("Race") else {
@@ -128,6 +137,7 @@ fn somebody_else_writes_at_the_same_time() {
                 }
             });
         });
+        let _ends = Ends(&is_over);
         for round in 0..10 {
             let text = FILE.replace("NAME", &name);
             let delay = format!("delay: {}", round + 10);
@@ -144,7 +154,6 @@ fn somebody_else_writes_at_the_same_time() {
                 done += 1;
             }
         }
-        is_over.store(true, Ordering::Relaxed);
     });
     assert!(refused + warned > 0, "{done} times nobody was noticed");
     let quiet = context.json(&[&words[..], &["-o", "json"]].concat());

@@ -619,7 +619,7 @@ fn a_value_on_the_command_line_that_is_none() {
         TestContext::with_beamline().refuse(&["render", "t02-ea-ioc-01", "--set-json", "a={"]), @r"
     exit code: 2
     ----- stderr -----
-    error: `--set-json a={` cannot be read: not JSON: a={
+    error: `--set-json a={` cannot be read: not JSON: {
     hint: write it as `a.b=value`, several with commas; `\,` is a comma inside a value
     ");
 }
