@@ -3,6 +3,7 @@
 mod import;
 mod lines;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use alarm_log::query::{Filter, Order, Pattern, Query};
@@ -80,7 +81,8 @@ pub(crate) async fn log(args: &LogArgs, context: &Context) -> CommandResult<Outc
             .emit_text(&entries, |entries| lines::table(entries, &now))?;
     }
     if let Some(history) = follower {
-        follow(history, filter, place, context).await?;
+        let shown = entries.iter().map(Entry::id).collect();
+        follow(history, filter, place, shown, context).await?;
     }
     Ok(Outcome::Success)
 }
@@ -114,11 +116,14 @@ async fn follow(
     history: &alarm_log::sink::sqlite::SqliteHistory,
     filter: Filter,
     mut place: i64,
+    shown: HashSet<String>,
     context: &Context,
 ) -> CommandResult<()> {
     loop {
         let found = history.arrived_after(place, filter.clone(), PART).await;
-        let (entries, last) = found.map_err(|error| history::no_answer(&error))?;
+        let (mut entries, last) = found.map_err(|error| history::no_answer(&error))?;
+        // what came while the search was on was found by it already
+        entries.retain(|entry| !shown.contains(&entry.id()));
         let is_all = last == place;
         place = last;
         print_each(&entries, &Zoned::now(), context)?;

@@ -5,6 +5,7 @@
 mod api;
 mod bed;
 mod buses;
+mod history;
 mod kafka;
 mod killed;
 mod pv;
