@@ -7,6 +7,7 @@ use std::time::Duration;
 use ::bus::Bus;
 use alarm_log::logger::SPOOL_LIMIT;
 use alarm_log::rest::Rest;
+use alarm_log::sink::Sink;
 use alarm_log::sink::sqlite::Retention;
 use alarm_log::status::Status;
 use alarm_log::{Logger, Settings};
@@ -55,6 +56,8 @@ pub(crate) async fn logger(args: &LoggerArgs, context: &Context) -> CommandResul
         CommandError::new(ErrorKind::Usage, why).hint("such as `--log info,bus=debug`")
     })?;
     let choice = Choice::new(&args.bus, &context.settings);
+    // before the bus: a bus in files that is not there yet is made, which a mistake should not do
+    let sinks = open_sinks(&addresses, retention)?;
     let opened = bus::open(choice.clone(), &context.cancel).await?;
     let spool = args
         .spool
@@ -67,7 +70,8 @@ pub(crate) async fn logger(args: &LoggerArgs, context: &Context) -> CommandResul
         bus: choice.words(),
         drain: Duration::from_secs(args.drain),
     };
-    let logger = open(&logger_settings, opened.bus(), &addresses, retention)?;
+    let logger = Logger::open(&logger_settings, opened.bus(), sinks)
+        .map_err(|error| history::refused(&error))?;
     let printer = &context.printer;
     let api = match args.api {
         Some(address) => Some(listen(address, &addresses[0], logger.status(), context).await?),
@@ -87,17 +91,9 @@ pub(crate) async fn logger(args: &LoggerArgs, context: &Context) -> CommandResul
     Ok(Outcome::Success)
 }
 
-fn open(
-    settings: &Settings,
-    bus: Arc<dyn Bus>,
-    addresses: &[Address],
-    retention: Retention,
-) -> CommandResult<Logger> {
-    let sinks = addresses
-        .iter()
-        .map(|address| address.sink(retention))
-        .collect::<CommandResult<Vec<_>>>()?;
-    Logger::open(settings, bus, sinks).map_err(|error| history::refused(&error))
+fn open_sinks(addresses: &[Address], retention: Retention) -> CommandResult<Vec<Box<dyn Sink>>> {
+    let sinks = addresses.iter().map(|address| address.sink(retention));
+    sinks.collect()
 }
 
 fn say_left(left: u64, context: &Context) {
@@ -139,7 +135,9 @@ impl Beside {
             bus: choice.words(),
             drain: DRAIN,
         };
-        let logger = open(&settings, bus, &addresses, Retention::default())?;
+        let sinks = open_sinks(&addresses, Retention::default())?;
+        let logger =
+            Logger::open(&settings, bus, sinks).map_err(|error| history::refused(&error))?;
         let searched = addresses[0].history()?.history();
         let routes = Rest::new(searched, Some(logger.status())).routes();
         context
