@@ -120,7 +120,9 @@ fn somebody_else_writes_at_the_same_time() {
             runtime.block_on(async {
                 let properties = Properties::default();
                 let kafka = Kafka::connect(&servers, &properties, Options::default());
-                let writer = kafka.await.unwrap().writer().await.unwrap();
+                // the bus has to live as long as its writer
+                let kafka = kafka.await.unwrap();
+                let writer = kafka.writer().await.unwrap();
                 while !is_over.load(Ordering::Relaxed) {
                     let number = written.load(Ordering::Relaxed);
                     let record = Outgoing {
