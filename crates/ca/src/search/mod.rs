@@ -23,8 +23,9 @@ use crate::proto::{self, HEADER_LENGTH, MAXIMUM_DATAGRAM, Request, Response, dec
 
 /// First pause before a name is asked for again.
 const FIRST_INTERVAL: Duration = Duration::from_millis(30);
-/// The lane that a name is in after it was hurried: a pause of 240 ms, then longer ones again.
-const HURRIED: u8 = 4;
+/// Least pause after a name was hurried; then longer ones again. An IOC of EPICS base sends its first beacon before it
+/// answers searches, so the second search is the one that finds it.
+const HURRIED: Duration = Duration::from_millis(240);
 /// Shortest time between two hurries, however many servers appear.
 const HURRY_SPACING: u64 = 1_000_000;
 /// Lane number of a name that is not sent.
@@ -127,10 +128,7 @@ impl Search {
 
     /// Begins to search for a name after a pause: its server was not what was hoped for.
     pub fn add_later(&mut self, search: SearchId, pause: Duration, now: Instant) {
-        let lane = (1..self.top())
-            .find(|&lane| self.interval(lane) >= pause)
-            .unwrap_or(self.top());
-        self.wait(search, lane, now);
+        self.wait(search, self.lane_of(pause), now);
     }
 
     /// Stops sending; answers are still understood, so that a second server with the same name is noticed.
@@ -184,8 +182,9 @@ impl Search {
         }
         self.hurry_again = false;
         self.hurried = Some(now);
-        let next = HURRIED.min(self.top());
-        for lane in usize::from(HURRIED) + 1..self.lanes.len() {
+        // by its pause, not by its number: the pauses are longer where answers come late
+        let next = self.lane_of(HURRIED);
+        for lane in usize::from(next) + 1..self.lanes.len() {
             for (due, search) in std::mem::take(&mut self.lanes[lane]) {
                 if self.is_current(lane, due, search) {
                     self.enter(search, 0, now, next);
@@ -319,6 +318,13 @@ impl Search {
         entry.due = due;
         entry.lane = lane;
         entry.next = next;
+    }
+
+    /// The first lane with at least that pause, or the last one.
+    fn lane_of(&self, pause: Duration) -> u8 {
+        (1..self.top())
+            .find(|&lane| self.interval(lane) >= pause)
+            .unwrap_or(self.top())
     }
 
     fn top(&self) -> u8 {

@@ -197,6 +197,26 @@ fn a_hurried_name_is_sent_at_once_and_then_more_often() {
 }
 
 #[test]
+fn where_answers_come_late_a_hurried_name_is_still_sent_again_soon() {
+    let start = Instant::now();
+    let mut search = Named::new(300 * SECOND, start);
+    let slow = search.add("T01:SLOW", start);
+    search.add("T01:UPTIME", start);
+    run(&mut search, start, Duration::from_millis(20));
+    search
+        .search
+        .answered(slow, start + Duration::from_millis(100));
+    run(&mut search, start, 500 * SECOND);
+    let now = start + 501 * SECOND;
+    search.search.hurry(now);
+    let times: Vec<_> = run(&mut search, now, 3 * SECOND)
+        .into_iter()
+        .map(|(time, _)| time)
+        .collect();
+    assert_eq!(times, [0, 400, 1200, 2800]);
+}
+
+#[test]
 fn answers_name_the_server() {
     let start = Instant::now();
     let mut search = Named::new(SECOND, start);
