@@ -1,10 +1,10 @@
 //! What is left after things break: the server killed at random moments under load, the broker away for a while.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Write as _, stdout};
+use std::io::{BufRead as _, BufReader, Lines, Write as _, stdout};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,10 +21,10 @@ use crate::broker::Broker;
 use crate::context::{ask, settings, with_api};
 use crate::ioc::Ioc;
 
-/// Tells the process of a test that it is the server: folder of the bus, search port and beacon port.
+/// Tells the process of a test that it is the server: folder of the bus, where to search, and beacon port.
 const CHILD: &str = "ALARM_SERVER_CHILD";
 /// So many PVs are played with.
-const PVS: usize = 40;
+pub(crate) const PVS: usize = 40;
 
 /// No test: the server that the tests below start as a process of its own and kill.
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +40,7 @@ async fn child() {
     let bus = bus::embedded::Embedded::open(Path::new(folder), options).unwrap();
     let configuration = ca::Configuration {
         repeater_port: Some(beacons.parse().unwrap()),
-        ..ca::Configuration::for_addresses([format!("127.0.0.1:{search}").parse().unwrap()])
+        ..ca::Configuration::for_addresses([search.parse().unwrap()])
     };
     let pvs = Box::new(ChannelAccess::start(configuration));
     let shell = Shell::open(with_api(), Arc::new(bus), pvs, Clock::machine(), None)
@@ -58,14 +58,18 @@ async fn child() {
     shell.run(stop).await.unwrap();
 }
 
-struct Server {
+pub(crate) struct Server {
     process: Child,
     address: SocketAddr,
+    /// Kept open: the test harness in there says something after a minute.
+    _output: Output,
 }
 
+type Output = Lines<BufReader<ChildStdout>>;
+
 impl Server {
-    fn start(folder: &Path, ioc: &Ioc) -> Self {
-        let (search, beacons) = ioc.ports();
+    pub(crate) fn start(folder: &Path, ioc: &Ioc) -> Self {
+        let (search, beacons) = ioc.reached_at();
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "faults::child", "--nocapture"])
             .env(CHILD, format!("{}|{search}|{beacons}", folder.display()))
@@ -73,10 +77,10 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap())
-            .lines()
-            .map_while(Result::ok);
-        let address = lines
+        let mut output = BufReader::new(process.stdout.take().unwrap()).lines();
+        let address = output
+            .by_ref()
+            .map_while(Result::ok)
             .find_map(|line| {
                 line.split_once("ADDRESS ")
                     .map(|(_before, address)| address.to_owned())
@@ -84,7 +88,11 @@ impl Server {
             .unwrap()
             .parse()
             .unwrap();
-        Self { process, address }
+        Self {
+            process,
+            address,
+            _output: output,
+        }
     }
 
     fn kill(&mut self) {
@@ -92,7 +100,7 @@ impl Server {
         self.process.wait().unwrap();
     }
 
-    async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         let ready = async {
             while ask(self.address, "GET", "/readyz", &[], None).await.0 != 200 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -104,7 +112,7 @@ impl Server {
     }
 
     /// Severity of the alarm and of the PV itself, by name.
-    async fn states(&self) -> HashMap<String, (String, String)> {
+    pub(crate) async fn states(&self) -> HashMap<String, (String, String)> {
         let (status, page) = ask(self.address, "GET", "/v1/items?kind=pv", &[], None).await;
         assert_eq!(status, 200, "{page}");
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -122,7 +130,7 @@ impl Server {
     }
 
     /// Waits until a PV stands so.
-    async fn until(&self, pv: &str, wanted: (&str, &str)) {
+    pub(crate) async fn until(&self, pv: &str, wanted: (&str, &str)) {
         let reached = async {
             loop {
                 let (_, story) =
@@ -160,7 +168,7 @@ impl Dice {
     }
 }
 
-fn database() -> String {
+pub(crate) fn database() -> String {
     let record = |number| {
         format!(
             "record(ai, \"k{number}\") {{ field(VAL,\"0\") field(PINI,\"YES\") field(UDF,\"0\")\n \
@@ -170,7 +178,7 @@ fn database() -> String {
     (0..PVS).map(record).collect::<Vec<_>>().join("\n")
 }
 
-async fn configure(bus: &dyn Bus, latching: bool) {
+pub(crate) async fn configure(bus: &dyn Bus, latching: bool) {
     let plan = TopicPlan {
         name: "X".into(),
         cleanup: Cleanup::Compact,

@@ -9,9 +9,19 @@ use std::time::Duration;
 
 use crate::port::free_port;
 
+/// Where an IOC runs that is not at the loopback interface.
+pub(crate) struct Network {
+    /// The network namespace.
+    pub(crate) namespace: String,
+    pub(crate) address: Ipv4Addr,
+    /// Where its beacons go.
+    pub(crate) client: Ipv4Addr,
+}
+
 /// A soft IOC with a shell on its standard input.
 pub(crate) struct Ioc {
     python: PathBuf,
+    network: Option<Network>,
     folder: tempfile::TempDir,
     port: u16,
     beacons: u16,
@@ -47,11 +57,17 @@ fn python() -> Option<PathBuf> {
 impl Ioc {
     /// Starts an IOC with these records, if one is installed, and waits until it runs.
     pub(crate) fn start(database: &str) -> Option<Self> {
+        Self::start_on(None, database)
+    }
+
+    /// Starts it in a network namespace of its own, if that is given.
+    pub(crate) fn start_on(network: Option<Network>, database: &str) -> Option<Self> {
         let python = python()?;
         let folder = tempfile::tempdir().unwrap();
         fs_err::write(folder.path().join("records.db"), database).unwrap();
         let mut ioc = Self {
             python,
+            network,
             folder,
             port: free_port(),
             beacons: free_port(),
@@ -64,13 +80,27 @@ impl Ioc {
     /// Starts it again on the same port, and waits until it runs.
     pub(crate) fn start_again(&mut self) {
         self.kill();
-        let mut child = Command::new(&self.python)
+        let (mut command, address, client) = match &self.network {
+            None => (
+                Command::new(&self.python),
+                Ipv4Addr::LOCALHOST,
+                Ipv4Addr::LOCALHOST,
+            ),
+            Some(network) => {
+                let mut command = Command::new("ip");
+                command
+                    .args(["netns", "exec", &network.namespace])
+                    .arg(&self.python);
+                (command, network.address, network.client)
+            }
+        };
+        let mut child = command
             .args(["-c", PROGRAM])
             .current_dir(self.folder.path())
             .env("EPICS_CAS_SERVER_PORT", self.port.to_string())
             .env("EPICS_CA_SERVER_PORT", self.port.to_string())
-            .env("EPICS_CAS_INTF_ADDR_LIST", "127.0.0.1")
-            .env("EPICS_CAS_BEACON_ADDR_LIST", "127.0.0.1")
+            .env("EPICS_CAS_INTF_ADDR_LIST", address.to_string())
+            .env("EPICS_CAS_BEACON_ADDR_LIST", client.to_string())
             .env("EPICS_CAS_BEACON_PORT", self.beacons.to_string())
             .env("EPICS_CA_REPEATER_PORT", self.beacons.to_string())
             .env("EPICS_CAS_AUTO_BEACON_ADDR_LIST", "NO")
@@ -130,16 +160,21 @@ impl Ioc {
         }
     }
 
-    /// The port for searches, and that of beacons.
-    pub(crate) fn ports(&self) -> (u16, u16) {
-        (self.port, self.beacons)
+    /// Where to search, and the port of beacons.
+    pub(crate) fn reached_at(&self) -> (SocketAddrV4, u16) {
+        let address = self
+            .network
+            .as_ref()
+            .map_or(Ipv4Addr::LOCALHOST, |network| network.address);
+        (SocketAddrV4::new(address, self.port), self.beacons)
     }
 
     /// How a client finds it.
     pub(crate) fn configuration(&self) -> ca::Configuration {
+        let (address, beacons) = self.reached_at();
         ca::Configuration {
-            repeater_port: Some(self.beacons),
-            ..ca::Configuration::for_addresses([SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.port)])
+            repeater_port: Some(beacons),
+            ..ca::Configuration::for_addresses([address])
         }
     }
 }

@@ -13,6 +13,7 @@ mod broker;
 #[path = "../../../../tests/conformance/alarm/compare.rs"]
 mod compare;
 mod context;
+mod cut;
 mod faults;
 mod ioc;
 #[path = "../../../../tests/testbed/port.rs"]
