@@ -118,7 +118,7 @@ pub async fn open(choice: Choice, cancel: &CancellationToken) -> CommandResult<O
         Choice::Kafka {
             servers,
             properties,
-        } => kafka(servers, properties.as_deref(), &choice, cancel).await?,
+        } => Arc::new(kafka(servers, properties.as_deref(), &choice, cancel).await?),
     };
     Ok(Opened {
         choice,
@@ -135,12 +135,17 @@ pub fn exists(choice: &Choice) -> bool {
     }
 }
 
-async fn kafka(
+/// Connects to the brokers of a choice.
+///
+/// # Errors
+///
+/// As [`open`].
+pub async fn kafka(
     servers: &str,
     properties: Option<&std::path::Path>,
     choice: &Choice,
     cancel: &CancellationToken,
-) -> CommandResult<Arc<dyn Bus>> {
+) -> CommandResult<Kafka> {
     let properties = match properties {
         None => Properties::default(),
         Some(path) => Properties::read(path).map_err(|error| wrong_properties(&error))?,
@@ -154,7 +159,7 @@ async fn kafka(
     };
     tokio::select! {
         connected = Kafka::connect(servers, &properties, options) => match connected {
-            Ok(bus) => Ok(Arc::new(bus)),
+            Ok(bus) => Ok(bus),
             Err(error) => Err(refused(choice, &error)),
         },
         () = cancel.cancelled() => Err(CommandError::new(ErrorKind::Interrupted, "stopped")),

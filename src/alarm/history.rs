@@ -95,6 +95,15 @@ impl Address {
     }
 }
 
+impl std::fmt::Display for Address {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(formatter, "sqlite:{}", path.display()),
+            Self::Jsonl(folder) => write!(formatter, "jsonl:{}", folder.display()),
+        }
+    }
+}
+
 /// The name of a sink is its place in the spool, wherever the logger is started from.
 fn absolute(path: &Path) -> CommandResult<PathBuf> {
     std::path::absolute(path)

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use alarm::config::Enabled;
 use alarm::files::{Finding, Origin, TreeFile};
@@ -60,6 +60,9 @@ pub struct Answer {
     pub record: Option<String>,
     /// Present severity.
     pub severity: Option<String>,
+    /// By how many seconds the time stamp of its value was ahead of the clock here when it came; negative in the past.
+    #[serde(skip)]
+    pub ahead: Option<f64>,
     /// Whether it can go into alarm.
     pub can_alarm: CanAlarm,
     /// The severity fields that are set, with their limit where it is known.
@@ -159,6 +162,7 @@ async fn find(
                 }
                 Event::Value(update) => {
                     answer.severity = Some(update.reading.severity.to_string());
+                    answer.ahead = Some(ahead(update.reading.timestamp.to_system_time()));
                     open.remove(&id.0);
                 }
                 Event::Duplicate { servers } => {
@@ -175,6 +179,14 @@ async fn find(
             is_settling = true;
             deadline = deadline.min(Instant::now() + SETTLE);
         }
+    }
+}
+
+/// Seconds from now to a time.
+fn ahead(time: SystemTime) -> f64 {
+    match time.duration_since(SystemTime::now()) {
+        Ok(ahead) => ahead.as_secs_f64(),
+        Err(behind) => -behind.duration().as_secs_f64(),
     }
 }
 
@@ -458,6 +470,7 @@ impl Answer {
             count: None,
             record: None,
             severity: None,
+            ahead: None,
             can_alarm: CanAlarm::Unknown,
             alarms: Vec::new(),
             trouble: None,

@@ -6,6 +6,7 @@
 pub mod annotations;
 pub mod bus;
 pub mod client;
+pub mod doctor;
 pub mod document;
 pub mod files;
 pub mod generate;

@@ -10,7 +10,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::alarm::history::{LogArgs, LoggerArgs, StatsArgs};
 use crate::cli::alarm::operate::{
-    AlarmStatusArgs, DisableArgs, ItemsArgs, LsArgs, ReloadArgs, ShelveArgs, SwitchArgs, WatchArgs,
+    AlarmStatusArgs, DisableArgs, ItemsArgs, LsArgs, ReloadArgs, ServerArgs, ShelveArgs,
+    SwitchArgs, WatchArgs,
 };
 use crate::cli::alarm::serve::ServeArgs;
 use crate::cli::bus::BusArgs;
@@ -70,6 +71,33 @@ pub enum AlarmVerb {
     Notify(SwitchArgs),
     /// Have the server read the configuration and its tokens again
     Reload(ReloadArgs),
+    /// Find out what is wrong: brokers, topics, history, server, clocks, Channel Access from here
+    Doctor(DoctorArgs),
+}
+
+/// Arguments of `ioc alarm doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc alarm doctor --config Accelerator --kafka broker:9092
+  ioc alarm doctor --sink sqlite:/srv/alarms.db
+  kubectl exec alarm-server-0 -- ioc alarm doctor       from where the alarm server runs
+  ioc alarm doctor -o json | jq '.[] | select(.verdict == \"bad\")'
+
+Nothing is changed and nothing is written to a topic, so whether writing is allowed stays open. Exits with 1 if
+something does not work.")]
+pub struct DoctorArgs {
+    /// Histories of alarm loggers to look at [default: the one in the state folder, if there is one]
+    #[arg(long = "sink", value_name = "SINK")]
+    pub sinks: Vec<String>,
+
+    /// How long PVs are searched, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub timeout: u64,
+
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// Arguments of `ioc alarm config`.

@@ -187,6 +187,18 @@ impl Client {
         self.ask(Method::GET, "/v1/server", &[], None).await
     }
 
+    /// The server's clock, to the second, as the head of its answers gives it; `None` if something between takes that
+    /// away.
+    pub async fn clock(&self) -> Result<Option<jiff::Timestamp>, ClientError> {
+        let request = self.request(Method::GET, "/livez", &[])?.timeout(ANSWER);
+        let response = request.send().await.map_err(|error| self.failed(&error))?;
+        let date = response.headers().get(header::DATE);
+        let date = date.and_then(|date| date.to_str().ok());
+        Ok(date
+            .and_then(|date| jiff::fmt::rfc2822::parse(date).ok())
+            .map(|date| date.timestamp()))
+    }
+
     /// All items that match, and the event from which to follow.
     pub async fn items(&self, wanted: &Wanted<'_>) -> Result<(Vec<Item>, String), ClientError> {
         let mut items: Vec<Item> = Vec::new();

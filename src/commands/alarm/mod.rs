@@ -1,6 +1,7 @@
 //! `ioc alarm`: one file per verb.
 
 mod config;
+mod doctor;
 mod log;
 mod logger;
 mod ls;
@@ -53,5 +54,6 @@ pub(crate) async fn alarm(verb: AlarmVerb, context: &Context) -> CommandResult<O
         AlarmVerb::Maintenance(args) => operate::maintenance(&args, context).await,
         AlarmVerb::Notify(args) => operate::notify(&args, context).await,
         AlarmVerb::Reload(args) => operate::reload(&args, context).await,
+        AlarmVerb::Doctor(args) => Box::pin(doctor::doctor(&args, context)).await,
     }
 }

@@ -5,6 +5,7 @@
 mod api;
 mod bed;
 mod buses;
+mod doctor;
 mod history;
 mod kafka;
 mod killed;

@@ -63,7 +63,7 @@ impl Namespaces {
 
 /// What a killed run left behind.
 fn remove_left() {
-    let Ok(folder) = std::fs::read_dir("/run/netns") else {
+    let Ok(folder) = fs_err::read_dir("/run/netns") else {
         return;
     };
     for entry in folder.flatten() {

@@ -8,6 +8,7 @@ mod client;
 mod failure;
 pub mod properties;
 mod reader;
+pub mod survey;
 mod topics;
 mod writer;
 

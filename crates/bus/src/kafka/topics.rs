@@ -29,7 +29,7 @@ const DELETE: [(&str, &str); 3] = [
 ];
 
 /// The settings of a topic.
-fn settings(cleanup: Cleanup) -> Vec<(&'static str, &'static str)> {
+pub(super) fn settings(cleanup: Cleanup) -> Vec<(&'static str, &'static str)> {
     match cleanup {
         Cleanup::Compact => [("cleanup.policy", "compact")]
             .into_iter()
@@ -201,9 +201,7 @@ async fn set(
     topic: &TopicPlan,
 ) -> Result<(), Error> {
     let servers = &inner.servers;
-    let described = describe(admin, options, topic).await;
-    // The library gives no settings at all where they may not be seen.
-    let Some(described) = described.filter(|resource| !resource.entries.is_empty()) else {
+    let Some(described) = describe(admin, options, topic).await else {
         tracing::warn!(
             "cannot see the settings of the topic `{}` on Kafka `{servers}`: they are left as they are (hint: \
              kafka-acls.sh --bootstrap-server {servers} --add --allow-principal User:NAME --operation describe-configs --topic {0})",
@@ -297,7 +295,8 @@ async fn set(
     Ok(())
 }
 
-async fn describe(
+/// The settings of a topic, unless they may not be seen.
+pub(super) async fn describe(
     admin: &AdminClient<Context>,
     options: &AdminOptions,
     topic: &TopicPlan,
@@ -305,11 +304,13 @@ async fn describe(
     let answers = admin
         .describe_configs([&ResourceSpecifier::Topic(&topic.name)], options)
         .await;
-    answers.ok()?.pop()?.ok()
+    let described = answers.ok()?.pop()?.ok()?;
+    // The library gives no settings at all where they may not be seen.
+    (!described.entries.is_empty()).then_some(described)
 }
 
 /// Whether a setting has this value, however its number is written.
-fn agrees(entry: &ConfigEntry, value: &str) -> bool {
+pub(super) fn agrees(entry: &ConfigEntry, value: &str) -> bool {
     let Some(found) = entry.value.as_deref() else {
         return false;
     };
