@@ -21,6 +21,9 @@ use crate::fleet::progress::Progress;
 use crate::fleet::workload::{Container, Pod};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
+/// Longest pause between two searches for the PV of an IOC that is just starting.
+const SEARCH_AGAIN: Duration = Duration::from_millis(50);
+
 /// Annotation of a pod: the PV that says that the IOC is there.
 pub const PV_ANNOTATION: &str = "ioc/pv";
 /// All IOCs of this machine that listen on the loopback interface.
@@ -200,8 +203,7 @@ impl Waiting<'_> {
     /// One search; `None` when nobody of this container answered.
     async fn ask(&self, question: &Question, time: Duration) -> Option<Answer> {
         let begin = Instant::now();
-        let configuration = ca::Configuration::from_environment(&question.variables);
-        let found = ca::Client::new(configuration)
+        let found = ca::Client::new(searching(&question.variables))
             .find(&question.pv, time)
             .await;
         let Ok(found) = found else {
@@ -401,6 +403,14 @@ fn ports_of(table: &str, inodes: &BTreeSet<String>) -> Vec<u16> {
                 .then(|| u16::from_str_radix(local.rsplit(':').next()?, 16).ok())?
         })
         .collect()
+}
+
+/// How the PV of an IOC that is just starting is searched: often, because each search may come a moment too early.
+pub fn searching(variables: &BTreeMap<String, String>) -> ca::Configuration {
+    ca::Configuration {
+        search_interval: SEARCH_AGAIN,
+        ..ca::Configuration::from_environment(variables)
+    }
 }
 
 #[cfg(test)]

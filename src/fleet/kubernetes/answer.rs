@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PodSpec;
 
-use crate::fleet::answer::{Answer, PV_ANNOTATION};
+use crate::fleet::answer::{Answer, PV_ANNOTATION, searching};
 use crate::fleet::kubernetes::placement::workload;
 
 /// How long a connection to a node or pod may take; one that takes longer is of no use to Channel Access either.
@@ -81,8 +81,7 @@ pub fn question(
 
 /// The servers that answer within `time`.
 pub async fn servers(question: &Question, time: Duration) -> Vec<SocketAddr> {
-    let configuration = ca::Configuration::from_environment(&question.variables);
-    match ca::Client::new(configuration)
+    match ca::Client::new(searching(&question.variables))
         .find(&question.pv, time)
         .await
     {
