@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TESTBED := tests/testbed
 
-.PHONY: help demo test lint unit integration bench soak testbed deny clean clean-all
+.PHONY: help demo test lint unit integration bench image soak testbed deny clean clean-all
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,13 @@ bench: ## comparison tables, side by side with the named peers
 	@$(TESTBED)/prerequisites.sh
 	cargo build --release --locked --bin ioc
 	@IOC=$(CURDIR)/target/release/ioc benches/run.sh
+
+image: ## the container image of ioc itself, localhost/ioc-runtime:latest, built by ioc
+	@$(TESTBED)/prerequisites.sh
+	cargo build --release --locked --bin ioc
+	install -m 755 target/release/ioc containers/ioc/ioc
+	@target/release/ioc --project containers image bootstrap
+	target/release/ioc --project containers build ioc
 
 testbed: ## start the real parts that tests use and print their environment
 	@tests/run.sh testbed

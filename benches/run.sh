@@ -454,6 +454,22 @@ alarm_kafka() {
     row "SIGKILL to the missed alarm, 1,000 PVs" "$(alarm_value kafka.kill kill_to_alarm_seconds 2) s" '6.1 s' - '< 1 s'
 }
 
+# From the end of a leading alarm server to the first record of the next one, on both buses.
+replicas() {
+    local ours=$root/target/release/examples/takeover bus place
+    "$bed/kafka.sh" --name bench up >"$work/kafka" 2>/dev/null
+    cargo build --quiet --release --locked -p alarm-server --example takeover --example replica
+    header "Several alarm servers: how long nobody speaks (100 PVs; half of the times killed, half handed over)"
+    for bus in embedded kafka; do
+        place=$work/replicas
+        [ "$bus" = embedded ] || place=kafka:$(sed -n 's/^KAFKA_SERVERS=//p' "$work/kafka")
+        "$ours" "$place" "${TAKEOVERS:-20}" >"$work/takeover"
+        row "$bus, SIGKILL" "$(sed -n 's/^SIGKILL.*: //p' "$work/takeover")" - - "$([ "$bus" = embedded ] && echo '< 1 s' || echo '< 3 s')"
+        row "$bus, planned" "$(sed -n 's/^planned: //p' "$work/takeover")" - - '< 1 s'
+    done
+    "$bed/kafka.sh" --name bench down
+}
+
 printf 'ioc %s, %s processors, %s\n' "$("$IOC" --version | cut -d' ' -f2)" "$(nproc)" "$(uname -sm)"
-if [ $# -eq 0 ]; then set -- start render versions build size ps fleet deploy bus ca alarm alarm_kafka; fi
+if [ $# -eq 0 ]; then set -- start render versions build size ps fleet deploy bus ca alarm alarm_kafka replicas; fi
 for part in "$@"; do "$part"; done

@@ -11,7 +11,10 @@ use serde::Deserialize;
 
 use crate::diagnostic::{Diagnostic, Place, nearest};
 
-pub use alarm::{AlarmTable, CommandsTable, MailTable, MailTls, ServerTable, WebhooksTable};
+pub use alarm::{
+    AlarmTable, CommandsTable, MailTable, MailTls, NotificationsTable, ServerTable, TemplateTable,
+    WebhooksTable,
+};
 
 /// Name of the project file.
 pub const FILE_NAME: &str = "ioc.toml";

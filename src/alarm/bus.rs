@@ -200,6 +200,16 @@ impl Opened {
         Arc::clone(&self.bus)
     }
 
+    /// The same, for what has to be done to its end once it was begun: a signal does not stop it, only time does.
+    #[must_use]
+    pub fn to_the_end(&self) -> Self {
+        Self {
+            choice: self.choice.clone(),
+            bus: self.bus(),
+            cancel: CancellationToken::new(),
+        }
+    }
+
     /// Reads a configuration.
     ///
     /// # Errors
@@ -229,6 +239,32 @@ impl Opened {
         })
         .await?;
         Ok(snapshot)
+    }
+
+    /// Of each key the newest record of the server's own topic; none if there is no such topic.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub async fn servers(
+        &self,
+        configuration: &str,
+    ) -> CommandResult<std::collections::BTreeMap<String, String>> {
+        let mut newest = std::collections::BTreeMap::new();
+        let topic: Arc<str> = format!("{configuration}Server").into();
+        let topics = [(topic, From::Beginning)];
+        let mut reader = match self.in_time(self.bus.read(&topics)).await? {
+            Ok(reader) => reader,
+            Err(bus::Error::NoTopic { .. }) => return Ok(newest),
+            Err(error) => return Err(refused(&self.choice, &error)),
+        };
+        self.follow(&mut *reader, |record| match (record.key, record.value) {
+            (Some(key), Some(value)) => drop(newest.insert(key, value)),
+            (Some(key), None) => drop(newest.remove(&key)),
+            (None, _) => {}
+        })
+        .await?;
+        Ok(newest)
     }
 
     /// Keys and values of the records about the configuration that were written from an offset on.

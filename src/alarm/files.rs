@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// Largest file that is read, in bytes.
-const LARGEST: u64 = 64 * 1024 * 1024;
+pub(crate) const LARGEST: u64 = 64 * 1024 * 1024;
 /// So many files of a folder are looked at.
 const MOST_FILES: usize = 10_000;
 
@@ -110,7 +110,7 @@ pub fn parse(
     }
 }
 
-fn unknown_format(path: &Path) -> CommandError {
+pub(crate) fn unknown_format(path: &Path) -> CommandError {
     let diagnostic = Diagnostic::error(format!(
         "the name of `{}` does not say what it is",
         path.display()

@@ -9,6 +9,7 @@ pub mod client;
 pub mod doctor;
 pub mod document;
 pub mod files;
+pub mod follow;
 pub mod generate;
 pub mod history;
 pub mod live;

@@ -1,11 +1,13 @@
 //! How an alarm server is set: options before settings before the defaults of Phoebus. Pure but for paths, which are not
 //! looked at.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use alarm_server::settings::{
-    ApiSettings, CommandSettings, Documents, Heartbeat, MailSettings, MailTls,
-    Settings as ServerSettings, WebhookSettings,
+    ApiSettings, CommandSettings, Documents, Heartbeat, MailSettings, MailTls, NoticeTemplate,
+    NotifySettings, Replica, Settings as ServerSettings, WebhookSettings,
 };
 
 use crate::alarm::document;
@@ -27,6 +29,7 @@ pub fn resolve(
     args: &ServeArgs,
     settings: &AlarmSettings,
     user: &str,
+    is_kafka: bool,
 ) -> CommandResult<ServerSettings> {
     let server = &settings.server;
     let mut resolved = ServerSettings::new(configuration);
@@ -59,6 +62,7 @@ pub fn resolve(
         pv: pv.clone(),
         every: seconds(None, server.heartbeat_period).unwrap_or(HEARTBEAT),
     });
+    resolved.replica = replica(args, is_kafka, host);
     resolved.api = Some(api(args, server));
     resolved.mail = settings.mail.as_ref().map(mail);
     if let Some(table) = &settings.commands {
@@ -67,6 +71,7 @@ pub fn resolve(
     if let Some(table) = &settings.webhooks {
         resolved.webhooks = webhooks(table);
     }
+    resolved.notify = notify(configuration, settings);
     Ok(resolved)
 }
 
@@ -74,6 +79,20 @@ fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
+}
+
+/// On a bus of this machine there is always one that leads, whether or not others may stand by. Beside Phoebus, on
+/// Kafka, nobody else is asked unless it is wanted.
+fn replica(args: &ServeArgs, is_kafka: bool, host: &str) -> Option<Replica> {
+    if is_kafka && !args.replica {
+        return None;
+    }
+    let name = args.name.clone();
+    Some(Replica {
+        name: name.unwrap_or_else(|| format!("{host}-{}", std::process::id())),
+        may_wait: args.replica,
+        serves_always: is_kafka,
+    })
 }
 
 fn api(args: &ServeArgs, server: &project::ServerTable) -> ApiSettings {
@@ -131,13 +150,18 @@ fn commands(table: &project::CommandsTable) -> CommandSettings {
 }
 
 fn webhooks(table: &project::WebhooksTable) -> WebhookSettings {
-    let mut webhooks = WebhookSettings {
-        allowed_hosts: table.allowed_hosts.clone(),
-        slack: table
-            .slack
+    let named = |table: &BTreeMap<String, PathBuf>| {
+        table
             .iter()
             .map(|(name, file)| (name.clone(), file.clone()))
-            .collect(),
+            .collect()
+    };
+    let mut webhooks = WebhookSettings {
+        allowed_hosts: table.allowed_hosts.clone(),
+        slack: named(&table.slack),
+        teams: named(&table.teams),
+        mattermost: named(&table.mattermost),
+        secret: table.secret_file.clone(),
         ..WebhookSettings::default()
     };
     set(
@@ -145,6 +169,34 @@ fn webhooks(table: &project::WebhooksTable) -> WebhookSettings {
         table.timeout.map(Duration::from_secs),
     );
     webhooks
+}
+
+fn notify(configuration: &str, settings: &AlarmSettings) -> NotifySettings {
+    let table = &settings.notifications;
+    let file = settings.notices.join(format!("{configuration}.sqlite"));
+    let mut notify = NotifySettings {
+        queue: Some(table.queue.clone().unwrap_or(file)),
+        at_least_once: table.at_least_once,
+        templates: table
+            .templates
+            .iter()
+            .map(|(channel, words)| NoticeTemplate {
+                channel: channel.clone(),
+                subject: words.subject.clone(),
+                body: words.body.clone(),
+            })
+            .collect(),
+        ..NotifySettings::default()
+    };
+    set(&mut notify.per_minute, table.per_minute);
+    set(&mut notify.burst, table.burst);
+    set(
+        &mut notify.collect,
+        table.collect.map(Duration::from_millis),
+    );
+    set(&mut notify.group_over, table.group_over);
+    set(&mut notify.give_up, table.give_up.map(Duration::from_secs));
+    notify
 }
 
 /// `H:MM:SS`, as Phoebus has it (its setting `nag_period`).
@@ -180,7 +232,7 @@ mod tests {
         else {
             panic!("serve");
         };
-        resolve("X", &args, &settings.alarm, "alice@desk")
+        resolve("X", &args, &settings.alarm, "alice@desk", false)
     }
 
     #[test]

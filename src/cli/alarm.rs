@@ -1,5 +1,6 @@
 //! `ioc alarm`.
 
+pub mod follow;
 pub mod history;
 pub mod operate;
 pub mod serve;
@@ -8,12 +9,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::cli::alarm::follow::FollowArgs;
 use crate::cli::alarm::history::{LogArgs, LoggerArgs, StatsArgs};
 use crate::cli::alarm::operate::{
     AlarmStatusArgs, DisableArgs, ItemsArgs, LsArgs, ReloadArgs, ServerArgs, ShelveArgs,
     SwitchArgs, WatchArgs,
 };
-use crate::cli::alarm::serve::ServeArgs;
+use crate::cli::alarm::serve::{ReplicasArgs, ServeArgs};
 use crate::cli::bus::BusArgs;
 
 /// Arguments of `ioc alarm`.
@@ -47,6 +49,8 @@ pub enum AlarmVerb {
     Log(Box<LogArgs>),
     /// Figures about the alarm system: rates, floods, PVs with most alarms, times to acknowledgement
     Stats(StatsArgs),
+    /// Show which of several alarm servers leads, and which stand by
+    Replicas(ReplicasArgs),
     /// List alarms
     Ls(LsArgs),
     /// Print alarms as they come and go
@@ -107,6 +111,7 @@ Examples:
   ioc alarm config check alarm/accelerator.csv --live
   ioc alarm config diff alarm/accelerator.csv
   ioc alarm config apply alarm/accelerator.csv
+  ioc alarm config follow git@host:alarms.git --branch production --path accelerator.csv
   ioc alarm config export --config Accelerator --format xml > accelerator.xml
   ioc alarm config generate --from t01 > alarm/t01.yaml
   ioc alarm config convert accelerator.xml --to yaml
@@ -127,6 +132,8 @@ pub enum ConfigVerb {
     Diff(DiffArgs),
     /// Publish what is different, and nothing else
     Apply(ApplyArgs),
+    /// Keep the bus as a file of a git branch is, commit by commit
+    Follow(Box<FollowArgs>),
     /// Write the configuration that is on the bus as a file
     Export(ExportArgs),
     /// Write the records of IOCs that can go into alarm as a tree to edit

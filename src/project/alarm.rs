@@ -31,6 +31,8 @@ pub struct AlarmTable {
     pub commands: Option<CommandsTable>,
     /// Web addresses that the alarm server may call.
     pub webhooks: Option<WebhooksTable>,
+    /// How the alarm server tells people.
+    pub notifications: Option<NotificationsTable>,
 }
 
 /// `[alarm.server]`
@@ -121,6 +123,48 @@ pub struct WebhooksTable {
     /// Channels of `slack:` by name, each with a file that holds the address to post to, relative to the project.
     #[serde(default)]
     pub slack: BTreeMap<String, PathBuf>,
+    /// The same for `teams:`.
+    #[serde(default)]
+    pub teams: BTreeMap<String, PathBuf>,
+    /// The same for `mattermost:`.
+    #[serde(default)]
+    pub mattermost: BTreeMap<String, PathBuf>,
+    /// File with the secret that calls of `webhook:` are signed with, relative to the project.
+    pub secret_file: Option<PathBuf>,
     /// Seconds that one call may take.
     pub timeout: Option<u64>,
+}
+
+/// `[alarm.notifications]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NotificationsTable {
+    /// File in which notices wait, relative to the project; `notices/NAME.sqlite` in the state folder if missing.
+    pub queue: Option<PathBuf>,
+    /// Send again what may have arrived.
+    #[serde(default)]
+    pub at_least_once: bool,
+    /// Messages that a channel gets in a minute; 0 is no limit.
+    pub per_minute: Option<u32>,
+    /// Messages that it gets at once.
+    pub burst: Option<u32>,
+    /// Milliseconds that are waited for more.
+    pub collect: Option<u64>,
+    /// More than so many at once become one.
+    pub group_over: Option<usize>,
+    /// Seconds that something is tried.
+    pub give_up: Option<u64>,
+    /// Words by channel: `mailto`, `slack:control-room` and so on.
+    #[serde(default)]
+    pub templates: BTreeMap<String, TemplateTable>,
+}
+
+/// `[alarm.notifications.templates.CHANNEL]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TemplateTable {
+    /// One line, in Jinja2.
+    pub subject: Option<String>,
+    /// The text, in Jinja2.
+    pub body: Option<String>,
 }

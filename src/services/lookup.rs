@@ -7,6 +7,11 @@ use crate::services::repository::{Instance, Repository};
 use crate::settings::{Beamline, Settings};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
+/// What the alarm system is called on command lines.
+const ALARM_SYSTEM: &str = "alarm";
+/// Its chart in a project.
+const ALARM_CHART: &str = "alarm/chart";
+
 /// An instance and the beamline that it belongs to.
 #[derive(Debug, Clone)]
 pub struct Selection {
@@ -33,6 +38,9 @@ pub fn select(
         Some(name) => vec![settings.beamline(name)?],
         None => settings.beamlines.values().collect(),
     };
+    if let Some(system) = alarm_system(settings, names, beamline) {
+        return Ok(vec![system]);
+    }
     if beamlines.is_empty() {
         return Err(no_beamlines(settings));
     }
@@ -57,6 +65,39 @@ pub fn select(
         }
     }
     Ok(selections)
+}
+
+/// The alarm system of the project, if it alone is meant: a chart beside the beamlines, which is only ever on a cluster. An
+/// instance of that name goes before it.
+fn alarm_system(
+    settings: &Settings,
+    names: &[String],
+    beamline: Option<&str>,
+) -> Option<Selection> {
+    let chart = settings.project.as_ref()?.join(ALARM_CHART);
+    let is_meant = names == [ALARM_SYSTEM] && beamline.is_none();
+    if !is_meant || !chart.join("Chart.yaml").is_file() {
+        return None;
+    }
+    let is_taken = settings.beamlines.values().any(|beamline| {
+        open(beamline).is_ok_and(|repository| repository.instance(ALARM_SYSTEM).is_ok())
+    });
+    if is_taken {
+        return None;
+    }
+    let repository = Repository::of_chart(ALARM_SYSTEM, shown(&chart));
+    let instance = repository.instance(ALARM_SYSTEM).ok()?.clone();
+    let beamline = Beamline {
+        name: ALARM_SYSTEM.to_owned(),
+        repository: chart,
+        remote: None,
+        version: None,
+        charts: Vec::new(),
+        backend: crate::project::Backend::Kubernetes,
+        context: None,
+        namespace: ALARM_SYSTEM.to_owned(),
+    };
+    Some(Selection { beamline, instance })
 }
 
 /// A folder as seen from where the user is, so that places in messages are short and can be opened.

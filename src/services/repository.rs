@@ -94,6 +94,25 @@ impl Repository {
         Ok(Self { shared, instances })
     }
 
+    /// One chart of a working copy under another name than that of its folder.
+    pub fn of_chart(name: &str, folder: PathBuf) -> Self {
+        let shared = Arc::new(Shared {
+            root: folder.clone(),
+            values: None,
+            version: OnceLock::new(),
+            charts: Arc::default(),
+        });
+        let instance = Instance {
+            name: name.to_owned(),
+            shared: Arc::clone(&shared),
+            folder,
+        };
+        Self {
+            shared,
+            instances: vec![instance],
+        }
+    }
+
     /// Charts that were received one by one: name, folder and version of each.
     pub fn of_charts(charts: impl Iterator<Item = (String, PathBuf, Version)>) -> Self {
         let mut instances: Vec<Instance> = charts

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Layers;
-use crate::project::{CommandsTable, MailTable, ServerTable, WebhooksTable};
+use crate::project::{CommandsTable, MailTable, NotificationsTable, ServerTable, WebhooksTable};
 
 /// The alarm system: its bus, its server and its clients. Paths are absolute.
 #[derive(Debug, Clone)]
@@ -28,6 +28,10 @@ pub struct AlarmSettings {
     pub commands: Option<CommandsTable>,
     /// Web addresses that it may call.
     pub webhooks: Option<WebhooksTable>,
+    /// How it tells people.
+    pub notifications: NotificationsTable,
+    /// Folder in which notices wait if nothing else is said.
+    pub notices: PathBuf,
 }
 
 impl Layers<'_> {
@@ -40,10 +44,20 @@ impl Layers<'_> {
         }
         let mut webhooks = self.either(|file| file.alarm.webhooks.clone());
         if let Some(webhooks) = &mut webhooks {
-            for file in webhooks.slack.values_mut() {
+            let named = [
+                &mut webhooks.slack,
+                &mut webhooks.teams,
+                &mut webhooks.mattermost,
+            ];
+            for file in named.into_iter().flat_map(|named| named.values_mut()) {
                 *file = self.root.join(&*file);
             }
+            webhooks.secret_file = path(webhooks.secret_file.take());
         }
+        let mut notifications = self
+            .either(|file| file.alarm.notifications.clone())
+            .unwrap_or_default();
+        notifications.queue = path(notifications.queue.take());
         AlarmSettings {
             config: self.either(|file| file.alarm.config.clone()),
             kafka: self.either(|file| file.alarm.kafka.clone()),
@@ -71,6 +85,8 @@ impl Layers<'_> {
             mail,
             commands: self.either(|file| file.alarm.commands.clone()),
             webhooks,
+            notifications,
+            notices: state.join("notices"),
         }
     }
 }

@@ -215,6 +215,13 @@ checked_string!(
 );
 
 checked_string!(
+    /// A git branch without `refs/heads/`, by the same rules.
+    Branch,
+    is_tag,
+    "the name of a git branch"
+);
+
+checked_string!(
     /// URL of a git repository: `https://`, `http://`, `ssh://`, `git://`, `file://` or `user@host:path`.
     GitUrl,
     is_git_url,

@@ -129,6 +129,16 @@ pub enum SourceError {
         /// There is a branch of that name.
         is_branch: bool,
     },
+    /// The repository has no such branch, or has it no more.
+    #[error("`{url}` has no branch `{branch}`")]
+    NoSuchBranch {
+        /// Repository.
+        url: String,
+        /// Branch.
+        branch: String,
+        /// A branch with a similar name.
+        near: Option<String>,
+    },
     /// The repository has no submodule in that folder.
     #[error("`{url}` has no submodule `{submodule}`")]
     NoSuchSubmodule {
@@ -322,8 +332,11 @@ impl SourceError {
             } => vec![format!(
                 "`{tag}` is a branch, which is not the same tomorrow: take a tag"
             )],
-            Self::NoSuchTag { near: Some(near), .. } => vec![format!("did you mean `{near}`?")],
+            Self::NoSuchTag { near: Some(near), .. } | Self::NoSuchBranch { near: Some(near), .. } => {
+                vec![format!("did you mean `{near}`?")]
+            }
             Self::NoSuchTag { url, .. } => vec![format!("`git ls-remote --tags {url}` lists them")],
+            Self::NoSuchBranch { url, .. } => vec![format!("`git ls-remote --heads {url}` lists them")],
             Self::NoSuchSubmodule { known, .. } if known.is_empty() => {
                 vec!["this repository has no submodules: remove `submodules` from the recipe".to_owned()]
             }

@@ -5,6 +5,7 @@
 //! exported from there as an archive and unpacked like one of a stranger; hooks, filters and substitutions that
 //! a repository asks for never run.
 
+mod branch;
 mod history;
 mod program;
 mod submodule;
@@ -14,7 +15,8 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::history::{all_tags, one_tag};
+pub(crate) use self::branch::{Movement, branch_tip};
+pub(crate) use self::history::{Objects, all_tags, one_tag};
 pub(crate) use self::program::plain;
 use self::program::{Git, is_missing_tag, lacks_shallow};
 use super::cache::{Cache, digest};

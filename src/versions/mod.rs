@@ -5,6 +5,7 @@
 //! deployed from the files is not known here.
 
 mod between;
+pub mod branch;
 mod charts;
 mod checkout;
 mod error;

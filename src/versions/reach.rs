@@ -26,7 +26,7 @@ const DEEPEST: usize = 64;
 pub(super) type Parts = BTreeMap<String, Option<Found>>;
 
 /// What is at a path.
-type Found = (Mode, Id);
+pub(super) type Found = (Mode, Id);
 
 /// The layout of a services repository at a commit.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ pub(super) struct Reached {
 }
 
 /// A path after all links, and what is there.
-type Resolved = (String, Option<Found>);
+pub(super) type Resolved = (String, Option<Found>);
 
 /// The entries of two folders by name.
 type Both<'a> = BTreeMap<&'a str, (Option<Found>, Option<Found>)>;
@@ -279,7 +279,7 @@ impl Reader {
 
     /// Follows links until something else is there; the links are parts themselves. `None` leaves the repository, or goes
     /// round in circles.
-    fn resolved(
+    pub(super) fn resolved(
         &mut self,
         root: Id,
         path: &str,

@@ -1,15 +1,18 @@
-//! Automated actions: mail, programs, writes to PVs, webhooks.
+//! Automated actions: mail, chats, webhooks, programs, writes to PVs.
 //!
 //! When an action is due is decided by the logic; here it is done, at most once, without ever holding up the server:
 //! what comes faster than it can be done waits in a bounded queue, and what does not fit is refused with a line in the
-//! log and counted.
+//! log and counted. What tells somebody goes through [`notify`].
 
 pub mod command;
 pub mod mail;
+pub mod notify;
 pub mod put;
 pub mod webhook;
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use alarm::server::{Act, What};
 use tokio::sync::Semaphore;
@@ -18,6 +21,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::actions::command::Programs;
 use crate::actions::mail::Mailer;
+use crate::actions::notify::notice::Notice;
+use crate::actions::notify::{Deliver, Kind, Notifier, Outgoing};
 use crate::actions::put::{Patience, PutQueue};
 use crate::actions::webhook::Webhooks;
 use crate::metrics::Metrics;
@@ -41,9 +46,20 @@ pub enum ActionError {
     /// The settings do not allow it.
     #[error("{0}")]
     Refused(String),
-    /// It was tried.
+    /// It was tried, and there is no sense in trying it again.
     #[error("{0}")]
     Failed(String),
+    /// It was surely not done; it can be tried again, `after` some time if whoever refused it has said so.
+    #[error("{why}")]
+    Later {
+        /// Why not.
+        why: String,
+        /// Not before this has passed.
+        after: Option<Duration>,
+    },
+    /// It may have been done or not.
+    #[error("{0}")]
+    Unknown(String),
 }
 
 /// Why actions cannot be set up.
@@ -59,18 +75,25 @@ pub enum SetupError {
     /// The HTTP client cannot be made.
     #[error("the client for webhooks cannot be made: {0}")]
     Webhook(String),
+    /// Notices cannot be kept, or not be worded.
+    #[error("{0}")]
+    Notify(String),
     /// A program of the allow-list has no absolute path.
     #[error("`{0}` is no absolute path; only absolute paths can be allowed for `cmd:`")]
     Program(String),
 }
 
 struct Shared {
-    mailer: Option<Mailer>,
     programs: Programs,
-    webhooks: Webhooks,
     puts: PutQueue,
     metrics: Arc<Metrics>,
     queue: Arc<Semaphore>,
+}
+
+/// What notices are sent with.
+struct Channels {
+    mailer: Option<Mailer>,
+    webhooks: Webhooks,
     mails: Semaphore,
     calls: Semaphore,
 }
@@ -78,6 +101,7 @@ struct Shared {
 /// Does actions.
 pub struct Actions {
     shared: Arc<Shared>,
+    notifier: Notifier,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -89,7 +113,7 @@ impl std::fmt::Debug for Actions {
 }
 
 impl Actions {
-    /// Reads the secrets that are needed; nothing is connected yet.
+    /// Reads the secrets that are needed, opens the queue of notices and begins to send what is in it.
     ///
     /// # Errors
     ///
@@ -101,10 +125,14 @@ impl Actions {
     ) -> Result<Self, SetupError> {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
-        let shared = Shared {
+        let channels = Channels {
             mailer: settings.mail.as_ref().map(Mailer::new).transpose()?,
-            programs: Programs::new(settings.commands.clone())?,
             webhooks: Webhooks::new(settings.webhooks.clone())?,
+            mails: Semaphore::new(MAILS),
+            calls: Semaphore::new(WEBHOOKS),
+        };
+        let shared = Shared {
+            programs: Programs::new(settings.commands.clone())?,
             puts: PutQueue::new(
                 puts,
                 settings.put_timeout,
@@ -112,13 +140,22 @@ impl Actions {
                 tasks.clone(),
                 stop.clone(),
             ),
-            metrics,
+            metrics: Arc::clone(&metrics),
             queue: Arc::new(Semaphore::new(QUEUE)),
-            mails: Semaphore::new(MAILS),
-            calls: Semaphore::new(WEBHOOKS),
         };
+        let notifier = Notifier::start(
+            settings.notify.clone(),
+            &settings.configuration,
+            &settings.host,
+            Arc::new(channels),
+            metrics,
+            &tasks,
+            stop.clone(),
+        )
+        .map_err(SetupError::Notify)?;
         Ok(Self {
             shared: Arc::new(shared),
+            notifier,
             tasks,
             stop,
         })
@@ -130,25 +167,31 @@ impl Actions {
         self.shared.puts.put("sevrpv", pv, value, Patience::Endless);
     }
 
-    /// Begins an action; returns at once.
+    /// Begins an action; returns at once. What tells somebody is in its queue then.
     pub fn begin(&self, act: Act) {
-        let item = act.path.to_string();
-        let (kind, shown) = match act.what {
-            What::WriteNumber { pv, number } => return self.put_number(&pv, number),
+        for notice in Notice::of(&act) {
+            self.notifier.tell(&notice);
+        }
+        match act.what {
+            What::WriteNumber { pv, number } => self.put_number(&pv, number),
             What::WriteText { pv, text } => {
                 let value = PutValue::Text(text);
-                return self.shared.puts.put("infopv", &pv, value, INFO_PATIENCE);
+                self.shared.puts.put("infopv", &pv, value, INFO_PATIENCE);
             }
-            What::Mail { ref to, .. } => ("mailto", shown(&to.join(","))),
-            What::Run { ref program, .. } => ("cmd", shown(program)),
-            What::Webhook { ref url, .. } => ("webhook", shown(url)),
-            What::Slack { ref target, .. } => ("slack", shown(target)),
-        };
+            What::Run { program, arguments } => {
+                self.run(act.path.to_string(), program, arguments);
+            }
+            What::Mail { .. } | What::Webhook { .. } | What::Chat { .. } => {}
+        }
+    }
+
+    fn run(&self, item: String, program: String, arguments: Vec<String>) {
+        let shown = shown(&program);
         let Ok(permit) = Arc::clone(&self.shared.queue).try_acquire_owned() else {
-            self.shared.metrics.action(kind, "dropped");
+            self.shared.metrics.action("cmd", "dropped");
             tracing::error!(
                 item,
-                "{QUEUE} actions are waiting already; {kind} `{shown}` is not done"
+                "{QUEUE} programs are waiting already; cmd `{shown}` is not done"
             );
             return;
         };
@@ -157,31 +200,33 @@ impl Actions {
         self.tasks.spawn(async move {
             let _permit = permit;
             let done = tokio::select! {
-                done = shared.act(act.what) => done,
+                done = shared.programs.run(&program, &arguments) => done,
                 () = stop.cancelled() => Err(ActionError::Failed("the server ends".to_owned())),
             };
             let result = match &done {
                 Ok(()) => "done",
                 Err(ActionError::Refused(_)) => "refused",
-                Err(ActionError::Failed(_)) => "failed",
+                Err(_) => "failed",
             };
-            shared.metrics.action(kind, result);
+            shared.metrics.action("cmd", result);
             match done {
-                Ok(()) => tracing::info!(item, "{kind}: `{shown}` done"),
-                Err(error) => tracing::warn!(item, "{kind}: `{shown}`: {error}"),
+                Ok(()) => tracing::info!(item, "cmd: `{shown}` done"),
+                Err(error) => tracing::warn!(item, "cmd: `{shown}`: {error}"),
             }
         });
     }
 
     /// How many actions wait or are under way.
     pub fn waiting(&self) -> usize {
-        QUEUE.saturating_sub(self.shared.queue.available_permits())
+        let programs = QUEUE.saturating_sub(self.shared.queue.available_permits());
+        programs + self.notifier.waiting()
     }
 
-    /// Waits for what is under way, then gives up on the rest when the future is dropped.
+    /// Waits for what is under way, then gives up on the rest when the future is dropped. Notices in a file stay there.
     pub async fn drain(&self) {
         self.tasks.close();
         self.shared.puts.end();
+        self.notifier.end();
         self.tasks.wait().await;
     }
 }
@@ -192,29 +237,24 @@ impl Drop for Actions {
     }
 }
 
-impl Shared {
-    async fn act(&self, what: What) -> Result<(), ActionError> {
-        match what {
-            What::Mail { to, subject, body } => {
+impl Deliver for Channels {
+    fn deliver(
+        &self,
+        message: Outgoing,
+    ) -> Pin<Box<dyn Future<Output = Result<(), ActionError>> + Send + '_>> {
+        Box::pin(async move {
+            if message.kind == Kind::Mailto {
                 let Some(mailer) = &self.mailer else {
                     return Err(ActionError::Refused(
                         "no mail server is set for this alarm server".to_owned(),
                     ));
                 };
                 let _one = self.mails.acquire().await;
-                mailer.send(&to, &subject, &body).await
+                return mailer.send(&message).await;
             }
-            What::Run { program, arguments } => self.programs.run(&program, &arguments).await,
-            What::Webhook { url, body } => {
-                let _one = self.calls.acquire().await;
-                self.webhooks.call(&url, body).await
-            }
-            What::Slack { target, text } => {
-                let _one = self.calls.acquire().await;
-                self.webhooks.slack(&target, &text).await
-            }
-            What::WriteNumber { .. } | What::WriteText { .. } => Ok(()),
-        }
+            let _one = self.calls.acquire().await;
+            self.webhooks.send(&message).await
+        })
     }
 }
 

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 use crate::settings::ApiSettings;
+use crate::shell::lead::Standing;
 use crate::shell::readiness::Readiness;
 use crate::shell::request::Request;
 use crate::stream::Stream;
@@ -53,6 +54,7 @@ pub struct Api {
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) log: Option<Arc<dyn LogControl>>,
+    pub(crate) standing: tokio::sync::watch::Receiver<Standing>,
     pub(crate) stop: CancellationToken,
 }
 

@@ -5,13 +5,14 @@
 //! are no locks around it and whatever happens has one order.
 //!
 //! Who speaks is decided at two places only: records leave through [`shell::publisher`], actions through [`actions`].
-//! A stand-by of the future keeps everything else running and closes these two.
+//! A stand-by keeps everything else running and closes these two ([`election`], [`shell::lead`]).
 //!
 //! This crate knows neither the terminal nor the command line nor the environment.
 
 pub mod actions;
 pub mod api;
 pub mod clock;
+pub mod election;
 pub mod metrics;
 pub mod pvs;
 pub mod secrets;

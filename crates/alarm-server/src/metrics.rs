@@ -75,6 +75,14 @@ pub struct Metrics {
     pub complaints: Family<KindLabel, Counter>,
     /// Automated actions by kind and result.
     pub actions: Family<ResultLabels, Counter>,
+    /// Notices that wait to be sent.
+    pub notices: Gauge,
+    /// Whether this server leads; 0 also where there are no others.
+    pub leader: Gauge,
+    /// Counts the leaders of the configuration.
+    pub term: Gauge,
+    /// How often this server took over from another.
+    pub takeovers: Counter,
     /// Requests to the control API by status.
     pub requests: Family<KindLabel, Counter>,
     /// Steps of the server that took longer than a tenth of a second.
@@ -108,6 +116,10 @@ impl Default for Metrics {
             bus_errors: Counter::default(),
             complaints: Family::default(),
             actions: Family::default(),
+            notices: Gauge::default(),
+            leader: Gauge::default(),
+            term: Gauge::default(),
+            takeovers: Counter::default(),
             requests: Family::default(),
             slow_steps: Counter::default(),
         };
@@ -159,6 +171,26 @@ impl Default for Metrics {
             all.complaints.clone(),
         );
         registry.register("actions", "Automated actions", all.actions.clone());
+        registry.register(
+            "notices_waiting",
+            "Notices that wait to be sent",
+            all.notices.clone(),
+        );
+        registry.register(
+            "leader",
+            "Whether this server leads the replicas",
+            all.leader.clone(),
+        );
+        registry.register(
+            "term",
+            "How many have led, with the one that leads now",
+            all.term.clone(),
+        );
+        registry.register(
+            "takeovers",
+            "How often this server took over from another",
+            all.takeovers.clone(),
+        );
         registry.register(
             "api_requests",
             "Requests to the control API",

@@ -34,12 +34,16 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
     /// Programs that `cmd:` may start.
     pub commands: CommandSettings,
-    /// Where `webhook:` and `slack:` may go.
+    /// Where `webhook:`, `slack:`, `teams:` and `mattermost:` may go.
     pub webhooks: WebhookSettings,
+    /// How people and programs are told.
+    pub notify: NotifySettings,
     /// How long a PV may take for `sevrpv:` and `infopv:`; after that the write is tried again.
     pub put_timeout: Duration,
     /// A PV that gets 1 at intervals, so that others see that the server lives.
     pub heartbeat: Option<Heartbeat>,
+    /// Whether several servers of the configuration agree on who speaks; `None` for one that always does.
+    pub replica: Option<Replica>,
 }
 
 impl Settings {
@@ -60,10 +64,23 @@ impl Settings {
             mail: None,
             commands: CommandSettings::default(),
             webhooks: WebhookSettings::default(),
+            notify: NotifySettings::default(),
             put_timeout: Duration::from_secs(5),
             heartbeat: None,
+            replica: None,
         }
     }
+}
+
+/// One of several servers, of which one speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replica {
+    /// Its name; no other has it.
+    pub name: String,
+    /// Whether it stands by while another leads; else it does not start then.
+    pub may_wait: bool,
+    /// Whether it has a control API of its own while it stands by. Else it has one when it leads.
+    pub serves_always: bool,
 }
 
 /// A PV that shows that the server lives.
@@ -192,6 +209,12 @@ pub struct WebhookSettings {
     /// Channels for `slack:` by name, each with a file that holds the address to post to; nobody else may read the
     /// file, because knowing the address is enough to post.
     pub slack: Vec<(String, PathBuf)>,
+    /// The same for `teams:`.
+    pub teams: Vec<(String, PathBuf)>,
+    /// The same for `mattermost:`.
+    pub mattermost: Vec<(String, PathBuf)>,
+    /// File with the secret that calls of `webhook:` are signed with; nobody else may read it.
+    pub secret: Option<PathBuf>,
     /// How long one call may take.
     pub timeout: Duration,
 }
@@ -201,7 +224,57 @@ impl Default for WebhookSettings {
         Self {
             allowed_hosts: Vec::new(),
             slack: Vec::new(),
+            teams: Vec::new(),
+            mattermost: Vec::new(),
+            secret: None,
             timeout: Duration::from_secs(10),
         }
     }
+}
+
+/// How people and programs are told: mail, chats, webhooks.
+#[derive(Debug, Clone)]
+pub struct NotifySettings {
+    /// File in which notices wait; without it they are gone with the process.
+    pub queue: Option<PathBuf>,
+    /// Send again what may have arrived: twice is better than never.
+    pub at_least_once: bool,
+    /// How many messages a channel gets in a minute in the long run; 0 is no limit.
+    pub per_minute: u32,
+    /// How many it gets at once.
+    pub burst: u32,
+    /// How long is waited for more, so that many can become one.
+    pub collect: Duration,
+    /// More than so many at once become one.
+    pub group_over: usize,
+    /// How long something is tried.
+    pub give_up: Duration,
+    /// Words of the site.
+    pub templates: Vec<NoticeTemplate>,
+}
+
+impl Default for NotifySettings {
+    fn default() -> Self {
+        Self {
+            queue: None,
+            at_least_once: false,
+            per_minute: 20,
+            burst: 10,
+            collect: Duration::from_secs(1),
+            group_over: 5,
+            give_up: Duration::from_hours(24),
+            templates: Vec::new(),
+        }
+    }
+}
+
+/// Words for a channel, in Jinja2.
+#[derive(Debug, Clone, Default)]
+pub struct NoticeTemplate {
+    /// `mailto`, `slack` and so on, or one of these with a target: `mailto:night@example.org`.
+    pub channel: String,
+    /// One line.
+    pub subject: Option<String>,
+    /// The text.
+    pub body: Option<String>,
 }

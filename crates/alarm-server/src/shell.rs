@@ -2,6 +2,8 @@
 //! order.
 
 pub(crate) mod audit;
+pub mod lead;
+mod leading;
 mod owner;
 pub mod publisher;
 pub mod readiness;
@@ -18,7 +20,7 @@ use std::time::Duration;
 
 use alarm::server::Server;
 use bus::{Bus, Cleanup, From, TopicPlan};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::actions::{Actions, SetupError};
@@ -28,6 +30,7 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::pvs::Pvs;
 use crate::settings::Settings;
+use crate::shell::lead::Standing;
 use crate::shell::owner::Owner;
 use crate::shell::publisher::{Publisher, Topics};
 use crate::shell::readiness::{Part, Readiness};
@@ -67,6 +70,14 @@ pub enum ShellError {
     /// The bus does not work.
     #[error(transparent)]
     Bus(#[from] bus::Error),
+    /// Another server leads, and this one is not to stand by.
+    #[error("an alarm server of `{configuration}` runs already: {who}")]
+    Led {
+        /// The configuration.
+        configuration: String,
+        /// Who.
+        who: String,
+    },
     /// Channel Access ended by itself.
     #[error("the source of the PVs ended")]
     Pvs,
@@ -80,6 +91,10 @@ impl ShellError {
             Self::Access(error) => error.hint(),
             Self::Actions(SetupError::Secret(error)) => error.hint(),
             Self::Bus(error) => error.hint(),
+            Self::Led { .. } => Some(
+                "`--replica` starts one that stands by and takes over when that one ends"
+                    .to_owned(),
+            ),
             Self::Listen { .. } | Self::Actions(_) | Self::Pvs => None,
         }
     }
@@ -92,6 +107,8 @@ pub enum End {
     Stopped,
     /// A client of the bus said `shutdown`.
     Shutdown,
+    /// Another server has taken over: this one was stopped or cut off for some time.
+    Fenced,
 }
 
 /// A server that is set up: secrets are read and the API's port is taken, but nothing is read or published yet.
@@ -106,7 +123,9 @@ pub struct Shell {
     stream: Arc<Stream>,
     readiness: Arc<Readiness>,
     actions: Actions,
-    api: Option<(Listening, Arc<Access>)>,
+    api: Option<(Place, Arc<Access>)>,
+    standing: watch::Sender<Standing>,
+    address: watch::Sender<Option<SocketAddr>>,
     log: Option<Arc<dyn LogControl>>,
 }
 
@@ -162,16 +181,32 @@ impl Shell {
             None => None,
             Some(api) => {
                 let access = Arc::new(Access::new(Arc::new(api.clone()))?);
-                let listening = bind(api.address)
-                    .await
-                    .map_err(|source| ShellError::Listen {
-                        address: api.address,
-                        source,
-                    })?;
-                Some((listening, access))
+                let is_late = settings
+                    .replica
+                    .as_ref()
+                    .is_some_and(|replica| replica.may_wait && !replica.serves_always);
+                let place = if is_late {
+                    Place::WhenLeading(api.address)
+                } else {
+                    let listening =
+                        bind(api.address)
+                            .await
+                            .map_err(|source| ShellError::Listen {
+                                address: api.address,
+                                source,
+                            })?;
+                    Place::Now(listening)
+                };
+                Some((place, access))
             }
         };
+        let address = match &api {
+            Some((Place::Now(listening), _access)) => Some(listening.address()),
+            Some((Place::WhenLeading(_), _)) | None => None,
+        };
         Ok(Self {
+            standing: watch::Sender::new(Standing::Starting),
+            address: watch::Sender::new(address),
             topics: Topics::new(&settings.configuration),
             stream: Arc::new(Stream::new(format!("{:x}", random.hash_one("run")))),
             readiness: Arc::default(),
@@ -189,9 +224,17 @@ impl Shell {
 
     /// Where the control API listens.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.api
-            .as_ref()
-            .map(|(listening, _access)| listening.address())
+        *self.address.borrow()
+    }
+
+    /// Where the control API listens; one that stands by may have none yet.
+    pub fn addresses(&self) -> watch::Receiver<Option<SocketAddr>> {
+        self.address.subscribe()
+    }
+
+    /// How it stands among others.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
     }
 
     /// What happens, for those who share the process.
@@ -212,7 +255,7 @@ impl Shell {
     pub async fn run(mut self, stop: CancellationToken) -> Result<End, ShellError> {
         let (requests, receiver) = mpsc::channel(REQUESTS);
         let api_stop = CancellationToken::new();
-        let api = self.api.take().map(|(listening, access)| {
+        let api = self.api.take().map(|(place, access)| {
             let settings = self.settings.api.clone().unwrap_or_default();
             let api = Api {
                 settings: Arc::new(settings),
@@ -225,14 +268,16 @@ impl Shell {
                 readiness: Arc::clone(&self.readiness),
                 bus: Arc::clone(&self.bus),
                 log: self.log.clone(),
+                standing: self.standing.subscribe(),
                 stop: api_stop.clone(),
             };
-            tokio::spawn(listening.serve(api, api_stop.clone()))
+            let address = self.address.clone();
+            tokio::spawn(serve_api(place, api, address, api_stop.clone()))
         });
         let drain = self.settings.drain;
         let readiness = Arc::clone(&self.readiness);
         let opened = tokio::select! {
-            opened = self.begin(receiver) => opened,
+            opened = Box::pin(self.begin(receiver)) => opened,
             () = stop.cancelled() => {
                 api_stop.cancel();
                 return Ok(End::Stopped);
@@ -242,9 +287,12 @@ impl Shell {
         drop(requests);
         let ended = match opened {
             Ok(mut owner) => {
-                let ended = owner.run(&stop).await;
+                let ended = Box::pin(owner.run(&stop)).await;
                 readiness.drain();
-                owner.drain(drain).await;
+                match ended {
+                    Ok(End::Fenced) => owner.abandon(drain).await,
+                    _ => owner.drain(drain).await,
+                }
                 ended
             }
             Err(error) => Err(error),
@@ -272,17 +320,29 @@ impl Shell {
                 plan(&topics.server, Cleanup::Compact),
             ])
             .await?;
-        let writer = Arc::from(self.bus.writer().await?);
+        let preparing = leading::prepare(&self);
+        let lead = preparing.await?;
+        let writer: Arc<dyn bus::Writer> = match &lead {
+            Some(_) => Arc::new(lead::Nobody),
+            None => Arc::from(self.bus.writer().await?),
+        };
+        let look_again = Arc::new(Notify::new());
+        // positions tell which commands are obeyed already
+        let commands_from = match &lead {
+            Some(_) => From::Beginning,
+            None => From::Now,
+        };
         let states = StatesWanted::default();
         let reads = reading::begin(
             Arc::clone(&self.bus),
             vec![
                 (Arc::clone(&topics.server), From::Beginning),
                 (Arc::clone(&topics.main), From::Beginning),
-                (Arc::clone(&topics.command), From::Now),
+                (Arc::clone(&topics.command), commands_from),
             ],
             states.clone(),
             Arc::clone(&self.metrics),
+            Arc::clone(&look_again),
         )
         .await?;
         self.readiness.latch(Part::Bus);
@@ -296,7 +356,73 @@ impl Shell {
             Arc::clone(&self.metrics),
             Arc::clone(&self.stream),
         );
-        Ok(Owner::new(self, publisher, (reads, states), requests))
+        Ok(Owner::new(
+            self,
+            publisher,
+            (reads, states),
+            requests,
+            lead,
+            look_again,
+        ))
+    }
+}
+
+/// Where the control API is.
+enum Place {
+    Now(Listening),
+    /// The address of the leader, which this one takes over with the lead.
+    WhenLeading(SocketAddr),
+}
+
+/// How long the address of the leader is waited for: one that is stopped keeps it.
+const ADDRESS: Duration = Duration::from_secs(1);
+
+/// Serves the control API, from the beginning or as soon as this server leads.
+async fn serve_api(
+    place: Place,
+    mut api: Api,
+    address: watch::Sender<Option<SocketAddr>>,
+    stop: CancellationToken,
+) {
+    let listening = match place {
+        Place::Now(listening) => listening,
+        Place::WhenLeading(wanted) => {
+            let leads = api
+                .standing
+                .wait_for(|standing| matches!(standing, Standing::Leading { .. }));
+            tokio::select! {
+                leads = leads => if leads.is_err() { return },
+                () = stop.cancelled() => return,
+            }
+            match bind_late(wanted).await {
+                Ok(listening) => listening,
+                Err(error) => {
+                    tracing::error!(
+                        "there is no control API: failed to listen on `{wanted}`: {error}"
+                    );
+                    return;
+                }
+            }
+        }
+    };
+    address.send_replace(Some(listening.address()));
+    listening.serve(api, stop).await;
+}
+
+async fn bind_late(wanted: SocketAddr) -> std::io::Result<Listening> {
+    let deadline = tokio::time::Instant::now() + ADDRESS;
+    loop {
+        match bind(wanted).await {
+            Ok(listening) => return Ok(listening),
+            Err(error) if tokio::time::Instant::now() >= deadline => {
+                let other = SocketAddr::new(wanted.ip(), 0);
+                tracing::warn!(
+                    "`{wanted}` is still taken ({error}); the control API gets another port"
+                );
+                return bind(other).await;
+            }
+            Err(_taken) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
     }
 }
 

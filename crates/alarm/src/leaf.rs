@@ -171,6 +171,19 @@ impl Leaf {
         leaf
     }
 
+    /// A PV whose server went on up to this moment, and whose whole memory was kept: also that it latched just now, and
+    /// that it is disabled.
+    pub fn continued(behaviour: Behaviour, memory: Memory, is_disabled: bool, now: Time) -> Self {
+        let latch = memory.state.alarm.latch;
+        let mut leaf = Self::remembered(behaviour, memory, now);
+        leaf.alarm.latch = latch;
+        if is_disabled {
+            leaf.missed = Missed::Unknown;
+        }
+        leaf.tidy();
+        leaf
+    }
+
     /// What a restart has to know.
     pub fn memory(&self) -> Memory {
         Memory {

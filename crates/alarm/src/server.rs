@@ -6,7 +6,8 @@
 //! [`Effect`]s, which the shell carries out in their order.
 //!
 //! A server that is not started publishes nothing and only remembers what it reads, its own topic included: a stand-by
-//! is one that goes on reading the records of its leader and is started when the leader is gone.
+//! ([`Server::stand_by`]) is one that goes on reading the records of its leader, hears what PVs say, and takes its place
+//! ([`Server::take_over`]) when the leader is gone.
 
 mod action;
 mod actions;
@@ -18,6 +19,7 @@ mod records;
 mod request;
 mod settle;
 mod sources;
+mod standby;
 mod view;
 mod watch;
 mod watched;
@@ -41,7 +43,7 @@ use crate::wire::key::{Key, Kind};
 use crate::wire::state::Mode;
 use crate::wire::talk;
 
-pub use action::{Act, What};
+pub use action::{Act, ChatService, What};
 pub use complaints::{Complaint, ComplaintKind};
 pub use request::{
     LONGEST_REASON, Refusal, Reply, Request, Shelving, Standing, Touched, Until, Who,
@@ -84,9 +86,17 @@ impl Default for Settings {
             user: String::new(),
             host: String::new(),
             seed: 0,
-            follow_up: ["mailto:", "cmd:", "infopv:", "webhook:", "slack:"]
-                .map(str::to_owned)
-                .to_vec(),
+            follow_up: [
+                "mailto:",
+                "cmd:",
+                "infopv:",
+                "webhook:",
+                "slack:",
+                "teams:",
+                "mattermost:",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             heartbeat: None,
         }
     }
@@ -166,6 +176,8 @@ pub struct Server {
     mode: Mode,
     /// Before the start: the states that were published, until their leaves take them over.
     stored: HashMap<AlarmPath, ClientState>,
+    /// Before the start: the severities of groups that were published.
+    stored_groups: HashMap<AlarmPath, Severity>,
     /// Before the start: what was remembered in the own topic.
     own: HashMap<AlarmPath, own::Own>,
     /// Configurations that this server wrote and has not read back yet.
@@ -174,6 +186,8 @@ pub struct Server {
     is_mode_changed: bool,
     removed: Vec<AlarmPath>,
     is_everything_changed: bool,
+    /// Before the start, while another server leads.
+    standby: Option<Box<standby::Standby>>,
     complaints: Complaints,
     random: Random,
     started: bool,
@@ -199,11 +213,13 @@ impl Server {
             timers: BTreeSet::new(),
             mode: Mode::default(),
             stored: HashMap::new(),
+            stored_groups: HashMap::new(),
             own: HashMap::new(),
             echoes: HashMap::new(),
             is_mode_changed: false,
             removed: Vec::new(),
             is_everything_changed: false,
+            standby: None,
             complaints: Complaints::default(),
             started: false,
             idle_at: None,
@@ -277,7 +293,7 @@ impl Server {
                 .config(&key.path, record.value.as_deref(), now)
                 .map_err(|why| (ComplaintKind::Config, why)),
             Kind::State if !self.started => {
-                self.remember(key.path, record.value.as_deref())?;
+                self.remember(key.path, record.value.as_deref(), now)?;
                 Ok(Vec::new())
             }
             Kind::State | Kind::Talk | Kind::Command => Ok(Vec::new()),
@@ -311,6 +327,8 @@ impl Server {
 
     /// The records are read to their end: says so, shows where everything stands, and begins to watch.
     pub fn start(&mut self, now: Time) -> Vec<Effect> {
+        let standby = self.standby.take();
+        self.stored_groups = HashMap::new();
         let complaints = self.settle(now);
         self.started = true;
         self.nag_at = self.settings.nag_period.map(|period| now.after(period));
@@ -337,12 +355,19 @@ impl Server {
             self.refresh(id);
             effects.extend(self.keep(id));
         }
+        if let Some(standby) = standby {
+            effects.extend(self.hear_again(*standby, now));
+        }
         self.publish_time(&effects, now);
         effects
     }
 
     /// Something was heard of a channel.
     pub fn news(&mut self, name: &str, news: &News, now: Time) -> Vec<Effect> {
+        if !self.started {
+            self.hear_of(name, news, now);
+            return Vec::new();
+        }
         let Some(id) = self.pvs.find(name) else {
             return Vec::new();
         };

@@ -11,6 +11,13 @@ pub enum Error {
     #[error("the bus is closed")]
     Closed,
 
+    /// Somebody else has taken the right to write; nothing more is written.
+    #[error("another has taken over `{name}`; nothing more is written")]
+    Fenced {
+        /// The right.
+        name: Arc<str>,
+    },
+
     /// The buffer of records that are not yet written is full; nothing was taken.
     #[error("the bus does not take records fast enough: {records} are waiting to be written")]
     Full {
@@ -84,6 +91,7 @@ impl Error {
         match self {
             Error::Failed { hint, .. } | Error::Foreign { hint, .. } => hint.clone(),
             Error::Closed
+            | Error::Fenced { .. }
             | Error::Full { .. }
             | Error::TooLarge { .. }
             | Error::NoTopic { .. }

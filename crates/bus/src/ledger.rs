@@ -87,6 +87,9 @@ impl Ledger {
             changes.borrow_and_update();
             {
                 let mut state = self.lock();
+                if let Some(error @ Error::Fenced { .. }) = &state.closed {
+                    return Err(error.clone());
+                }
                 if state.first_open >= target {
                     return state.refusal.take().map_or(Ok(()), Err);
                 }

@@ -4,13 +4,15 @@
 //! in memory and does what a test tells it. All carry exactly the keys and the text that clients of Phoebus know; what
 //! they mean is no business of this crate.
 //!
-//! What it deliberately does not do: groups of readers, topics with several partitions, choosing who may speak. A
-//! writer that can be shut out by a later one (for a leader and its stand-by) will be a second way to open one, beside
-//! [`Bus::writer`]; every writer goes through that one function so that it can be.
+//! There are two ways to open a writer: [`Bus::writer`], of which there may be many, and [`Bus::take`], which shuts out
+//! whoever took the same right before, for good: for a leader and its stand-by.
+//!
+//! What it deliberately does not do: groups of readers, topics with several partitions, choosing who may speak.
 
 mod counters;
 pub mod embedded;
 mod error;
+mod fence;
 pub mod kafka;
 mod ledger;
 pub mod scripted;
@@ -22,6 +24,7 @@ use std::time::SystemTime;
 use futures_util::future::BoxFuture;
 
 pub use error::Error;
+pub use fence::{Fence, Holder, Presence};
 pub use statistics::{Histogram, Statistics};
 
 /// The longest key, in bytes. Paths in an alarm tree are far shorter.
@@ -129,6 +132,21 @@ pub trait Bus: Send + Sync {
     /// A way to write. Several are independent of each other; order holds within one. What one took is written also
     /// after it was dropped, as long as the bus itself lives.
     fn writer(&self) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>>;
+
+    /// Who has a right to write.
+    fn holder(&self, fence: &Fence) -> BoxFuture<'_, Result<Holder, Error>>;
+
+    /// Takes a right: from then on nobody who had it before writes anything more with it, also nothing that was taken
+    /// already, and their writers fail with [`Error::Fenced`]. With `after`, only if it was taken so many times before
+    /// ([`Holder::number`]); else it is [`Error::Fenced`] here. Where this is not counted `after` has no effect.
+    ///
+    /// What is given to the writer at once becomes visible at once: readers of committed records see all of a `send`, or
+    /// nothing of it. While the bus is away its records wait as those of other writers do, and none is written twice.
+    fn take(
+        &self,
+        fence: &Fence,
+        after: Option<u64>,
+    ) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>>;
 
     /// What this process did with the bus, all its readers and writers together.
     fn statistics(&self) -> Statistics;

@@ -11,7 +11,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use crate::{Bus, Cleanup, Error, From, Incoming, Outgoing, Reader, Statistics, TopicPlan, Writer};
+use crate::{
+    Bus, Cleanup, Error, Fence, From, Holder, Incoming, Outgoing, Presence, Reader, Statistics,
+    TopicPlan, Writer,
+};
 
 /// How many records a reader is given at once at most.
 const BATCH: usize = 1000;
@@ -35,6 +38,8 @@ struct State {
     /// Taken from writers and not yet written.
     waiting: VecDeque<Waiting>,
     writers: BTreeMap<u64, WriterState>,
+    /// How often each right was taken.
+    fences: BTreeMap<Arc<str>, u64>,
     next_writer: u64,
     buffer_limit: Option<usize>,
     writes_held: bool,
@@ -64,6 +69,8 @@ struct WriterState {
     taken: u64,
     done: u64,
     refusal: Option<Error>,
+    /// The right with which it writes, and its number.
+    right: Option<(Arc<str>, u64)>,
 }
 
 impl Default for Scripted {
@@ -244,8 +251,17 @@ impl State {
             else {
                 return;
             };
+            let is_fenced = self
+                .writers
+                .get(&writer)
+                .and_then(|writer| self.fenced(writer))
+                .is_some();
             let missing = !self.topics.contains_key(&record.topic);
-            let refusal = if self.refused.contains(&record.topic) {
+            let refusal = if is_fenced {
+                self.writers
+                    .get(&writer)
+                    .and_then(|writer| self.fenced(writer))
+            } else if self.refused.contains(&record.topic) {
                 Some(Error::Failed {
                     doing: format!("writing to the topic `{}`", record.topic),
                     cause: "the scripted bus refuses it".to_owned(),
@@ -275,6 +291,14 @@ impl State {
                 writer.refusal = writer.refusal.take().or(refusal);
             }
         }
+    }
+
+    /// Why a writer may not write any more.
+    fn fenced(&self, writer: &WriterState) -> Option<Error> {
+        let (name, number) = writer.right.as_ref()?;
+        (self.fences.get(name) != Some(number)).then(|| Error::Fenced {
+            name: Arc::clone(name),
+        })
     }
 
     fn failure(&self) -> Result<(), Error> {
@@ -417,6 +441,62 @@ impl Bus for Scripted {
         .boxed()
     }
 
+    fn holder(&self, fence: &Fence) -> BoxFuture<'_, Result<Holder, Error>> {
+        let name = Arc::clone(&fence.name);
+        async move {
+            let state = self.shared.lock();
+            state.failure()?;
+            let number = state.fences.get(&name).copied().unwrap_or_default();
+            let lives = state
+                .writers
+                .values()
+                .any(|writer| writer.right == Some((Arc::clone(&name), number)));
+            Ok(Holder {
+                number,
+                presence: if lives {
+                    Presence::Lives
+                } else {
+                    Presence::Gone
+                },
+                said: None,
+            })
+        }
+        .boxed()
+    }
+
+    fn take(
+        &self,
+        fence: &Fence,
+        after: Option<u64>,
+    ) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {
+        let name = Arc::clone(&fence.name);
+        async move {
+            self.shared.change(|state| {
+                state.failure()?;
+                let number = state.fences.entry(Arc::clone(&name)).or_default();
+                if after.is_some_and(|after| after != *number) {
+                    return Err(Error::Fenced { name });
+                }
+                *number += 1;
+                let right = Some((name, *number));
+                let writer = state.next_writer;
+                state.next_writer += 1;
+                state.writers.insert(
+                    writer,
+                    WriterState {
+                        right,
+                        ..WriterState::default()
+                    },
+                );
+                Ok(Box::new(ScriptedWriter {
+                    shared: Arc::clone(&self.shared),
+                    writer,
+                }) as Box<dyn Writer>)
+            })
+        }
+        .boxed()
+    }
+
     fn statistics(&self) -> Statistics {
         let state = self.shared.lock();
         let mut statistics = state.statistics.clone();
@@ -511,6 +591,10 @@ impl Writer for ScriptedWriter {
     fn send(&self, records: Vec<Outgoing>) -> Result<(), Error> {
         records.iter().try_for_each(Outgoing::check)?;
         self.shared.change(|state| {
+            let writer = state.writers.get(&self.writer);
+            if let Some(error) = writer.and_then(|writer| state.fenced(writer)) {
+                return Err(error);
+            }
             if state
                 .buffer_limit
                 .is_some_and(|limit| state.waiting.len() + records.len() > limit)
@@ -545,6 +629,13 @@ impl Writer for ScriptedWriter {
         async move {
             self.shared
                 .until(|state| {
+                    let fenced = state
+                        .writers
+                        .get(&self.writer)
+                        .and_then(|writer| state.fenced(writer));
+                    if let Some(error) = fenced {
+                        return Some(Err(error));
+                    }
                     let writer = state.writers.get_mut(&self.writer)?;
                     (writer.done >= target).then(|| writer.refusal.take().map_or(Ok(()), Err))
                 })

@@ -16,12 +16,21 @@ Examples:
   ioc alarm serve --config Accelerator --kafka broker:9092 --kafka-properties client.properties
   ioc alarm serve --config Accelerator --listen 0.0.0.0:4730 --token-file tokens
   ioc alarm serve --config Accelerator --with-logger           server, logger and history in one, for a small site
+  ioc alarm serve --config Accelerator --replica               twice or thrice: one leads, the others stand by
 
 Mail, programs and webhooks of automated actions are set up in ioc.toml: docs/alarm.md.")]
 pub struct ServeArgs {
     /// Which bus.
     #[command(flatten)]
     pub bus: BusArgs,
+
+    /// Stand by while another server of the configuration leads, and take over when it ends; docs/alarm-replicas.md
+    #[arg(long)]
+    pub replica: bool,
+
+    /// Name of this replica, which no other has [default: HOST-PROCESS]
+    #[arg(long, value_name = "NAME", requires = "replica")]
+    pub name: Option<String>,
 
     /// Address of the control API; port 0 lets the system choose [default: 127.0.0.1:0]
     #[arg(long, value_name = "ADDRESS:PORT", env = "IOC_ALARM_LISTEN")]
@@ -58,4 +67,18 @@ pub struct ServeArgs {
     /// Log JSON, one object a line
     #[arg(long)]
     pub log_json: bool,
+}
+
+/// Arguments of `ioc alarm replicas`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc alarm replicas --config Accelerator
+  ioc alarm replicas --config Accelerator --kafka broker:9092 -o json
+
+It is read from the bus; no server has to answer for it.")]
+pub struct ReplicasArgs {
+    /// Which bus.
+    #[command(flatten)]
+    pub bus: BusArgs,
 }

@@ -7,6 +7,7 @@ mod logger;
 mod ls;
 pub(crate) mod operate;
 pub(crate) mod reach;
+mod replicas;
 mod serve;
 mod severity;
 mod simulate;
@@ -30,6 +31,7 @@ pub(crate) async fn alarm(verb: AlarmVerb, context: &Context) -> CommandResult<O
             ConfigVerb::Check(args) => config::check::check(&args, context).await,
             ConfigVerb::Diff(args) => config::diff::diff(&args, context).await,
             ConfigVerb::Apply(args) => config::apply::apply(&args, context).await,
+            ConfigVerb::Follow(args) => Box::pin(config::follow::follow(&args, context)).await,
             ConfigVerb::Export(args) => config::export::export(&args, context).await,
             ConfigVerb::Generate(args) => config::generate::generate(&args, context).await,
             ConfigVerb::Convert(args) => config::convert::convert(&args, context),
@@ -38,6 +40,7 @@ pub(crate) async fn alarm(verb: AlarmVerb, context: &Context) -> CommandResult<O
         AlarmVerb::Logger(args) => Box::pin(logger::logger(&args, context)).await,
         AlarmVerb::Log(args) => log::log(&args, context).await,
         AlarmVerb::Stats(args) => stats::stats(&args, context).await,
+        AlarmVerb::Replicas(args) => replicas::replicas(&args, context).await,
         AlarmVerb::Ls(args) => ls::ls(&args, context).await,
         AlarmVerb::Watch(args) => Box::pin(watch::watch(&args, context)).await,
         AlarmVerb::Status(args) => status::status(&args, context).await,

@@ -1,14 +1,19 @@
 //! `ioc alarm serve`: the alarm server of a configuration, until it is told to end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alarm_server::api::LogControl;
 use alarm_server::clock::Clock;
 use alarm_server::pvs::channel_access::ChannelAccess;
 use alarm_server::shell::End;
-use alarm_server::{Shell, ShellError};
+use alarm_server::shell::lead::Standing;
+use alarm_server::shell::readiness::Readiness;
+use alarm_server::{Settings as ServerSettings, Shell, ShellError};
+use tokio::sync::watch;
 
-use crate::alarm::bus::{self, Choice};
+use crate::alarm::bus::{self, Choice, Opened};
 use crate::alarm::client::{Client, ClientError};
 use crate::alarm::server::{self, Announcement};
 use crate::alarm::server_settings;
@@ -35,7 +40,6 @@ pub(crate) async fn serve(args: &ServeArgs, context: &Context) -> CommandResult<
                 .hint("`--config NAME`, or `config = \"NAME\"` below `[alarm]` in `ioc.toml`"),
         );
     };
-    let mut resolved = server_settings::resolve(name, args, settings, &context.settings.user)?;
     let filter = args.log.as_ref().or(settings.server.log.as_ref());
     let log = log::start(
         filter.map(String::as_str),
@@ -46,7 +50,12 @@ pub(crate) async fn serve(args: &ServeArgs, context: &Context) -> CommandResult<
         CommandError::new(ErrorKind::Usage, why).hint("such as `--log info,ca=debug`")
     })?;
     let choice = Choice::new(&args.bus, &context.settings);
-    refuse_second(name, &choice, context).await?;
+    let is_kafka = matches!(choice, Choice::Kafka { .. });
+    let user = &context.settings.user;
+    let mut resolved = server_settings::resolve(name, args, settings, user, is_kafka)?;
+    if !args.replica {
+        refuse_second(name, &choice, context).await?;
+    }
     let opened = bus::open(choice.clone(), &context.cancel).await?;
     let history = if args.with_logger {
         let beside = Beside::start(name, &args.sinks, &choice, opened.bus(), context)?;
@@ -57,46 +66,131 @@ pub(crate) async fn serve(args: &ServeArgs, context: &Context) -> CommandResult<
     } else {
         None
     };
-    let variables = &context.settings.channel_access;
-    let pvs = ChannelAccess::start(ca::Configuration::from_environment(variables));
-    let shell = Shell::open(
+    context
+        .printer
+        .info(format!("alarm server of `{name}` on {}", choice.words()));
+    let is_replica = args.replica;
+    let ended = run(
         resolved,
-        opened.bus(),
-        Box::new(pvs),
-        Clock::machine(),
-        Some(Arc::new(log)),
+        is_replica,
+        &choice,
+        &opened,
+        Arc::new(log),
+        context,
     )
-    .await
-    .map_err(|error| refused(&error, &choice))?;
-    let _announced = announce(&shell, name, &choice, context)?;
-    let printer = context.printer.clone();
-    let readiness = shell.readiness();
-    let configuration = name.clone();
-    let saying = tokio::spawn(async move {
-        while !readiness.status().ready {
-            tokio::time::sleep(LOOK).await;
-        }
-        printer.info(format!(
-            "ready: `{configuration}` is watched; Ctrl-C ends it"
-        ));
-    });
-    let ended = Box::pin(shell.run(context.cancel.clone())).await;
-    saying.abort();
+    .await;
     if let Some(history) = history {
         history.end(context).await;
     }
-    match ended {
-        Ok(End::Stopped) => {
-            context.printer.info("ended");
-            Ok(Outcome::Success)
+    ended
+}
+
+/// Runs the server until it ends; a replica that another one has overtaken stands by again.
+async fn run(
+    resolved: ServerSettings,
+    is_replica: bool,
+    choice: &Choice,
+    opened: &Opened,
+    log: Arc<dyn LogControl>,
+    context: &Context,
+) -> CommandResult<Outcome> {
+    let name = resolved.configuration.as_str();
+    let variables = &context.settings.channel_access;
+    loop {
+        let pvs = ChannelAccess::start(ca::Configuration::from_environment(variables));
+        let shell = Shell::open(
+            resolved.clone(),
+            opened.bus(),
+            Box::new(pvs),
+            Clock::machine(),
+            Some(Arc::clone(&log)),
+        )
+        .await
+        .map_err(|error| refused(&error, choice))?;
+        let is_one_of_several = resolved.replica.is_some();
+        let saying = Saying {
+            standing: shell.standing(),
+            addresses: shell.addresses(),
+            readiness: shell.readiness(),
+            name,
+            choice,
+            context,
+        };
+        let ended = tokio::select! {
+            biased;
+            ended = Box::pin(shell.run(context.cancel.clone())) => ended,
+            failed = saying.say(is_one_of_several) => return Err(failed),
+        };
+        let printer = &context.printer;
+        match ended {
+            Ok(End::Stopped) => printer.info("ended"),
+            Ok(End::Shutdown) => printer.info("ended: a client of the bus asked for it"),
+            Ok(End::Fenced) if is_replica => {
+                printer.info("another server leads by now; standing by again");
+                continue;
+            }
+            Ok(End::Fenced) => {
+                return Err(CommandError::new(
+                    ErrorKind::Conflict,
+                    format!("another alarm server of `{name}` has taken over"),
+                )
+                .hint("it took this one for dead: it was stopped, or the machine was, for more than a second"));
+            }
+            Err(error) => return Err(refused(&error, choice)),
         }
-        Ok(End::Shutdown) => {
-            context
-                .printer
-                .info("ended: a client of the bus asked for it");
-            Ok(Outcome::Success)
+        return Ok(Outcome::Success);
+    }
+}
+
+/// Tells people and other programs how the server stands.
+struct Saying<'a> {
+    standing: watch::Receiver<Standing>,
+    addresses: watch::Receiver<Option<SocketAddr>>,
+    readiness: Arc<Readiness>,
+    name: &'a str,
+    choice: &'a Choice,
+    context: &'a Context,
+}
+
+impl Saying<'_> {
+    /// Never ends, unless it cannot be said; others find the server as long as this lives.
+    async fn say(mut self, is_one_of_several: bool) -> CommandError {
+        let printer = self.context.printer.clone();
+        if is_one_of_several {
+            let mut is_said = false;
+            loop {
+                match &*self.standing.borrow_and_update() {
+                    Standing::Leading { .. } => break,
+                    Standing::Following(Some(leader)) if !is_said => {
+                        is_said = true;
+                        printer.info(format!(
+                            "standing by: `{}` on `{}` leads; Ctrl-C ends it",
+                            leader.name, leader.host
+                        ));
+                    }
+                    Standing::Starting | Standing::Following(_) => {}
+                }
+                if self.standing.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+            }
         }
-        Err(error) => Err(refused(&error, &choice)),
+        let address = self.addresses.wait_for(Option::is_some).await;
+        let Ok(address) = address.map(|address| *address) else {
+            return std::future::pending().await;
+        };
+        let announced =
+            address.map(|address| announce(address, self.name, self.choice, self.context));
+        let _announced = match announced {
+            Some(Err(failed)) => return failed,
+            Some(Ok(announced)) => Some(announced),
+            None => None,
+        };
+        while !self.readiness.status().ready {
+            tokio::time::sleep(LOOK).await;
+        }
+        printer.info(format!("ready: `{}` is watched; Ctrl-C ends it", self.name));
+        std::future::pending().await
     }
 }
 
@@ -123,20 +217,15 @@ async fn refuse_second(name: &str, choice: &Choice, context: &Context) -> Comman
     }
 }
 
-/// Says what is served from where, and where clients of this machine find it.
+/// Says where clients of this machine find the server.
 fn announce(
-    shell: &Shell,
+    address: SocketAddr,
     name: &str,
     choice: &Choice,
     context: &Context,
-) -> CommandResult<Option<server::Announced>> {
-    let printer = &context.printer;
-    printer.info(format!("alarm server of `{name}` on {}", choice.words()));
-    let Some(address) = shell.address() else {
-        return Ok(None);
-    };
+) -> CommandResult<server::Announced> {
     let api = format!("http://{address}");
-    printer.info(format!("control API: {api}"));
+    context.printer.info(format!("control API: {api}"));
     // others on this machine reach any address by the loopback one
     let local = if address.ip().is_unspecified() {
         format!("http://127.0.0.1:{}", address.port())
@@ -149,13 +238,12 @@ fn announce(
         api: local,
         pid: std::process::id(),
     };
-    let announced = server::announce(&folder, announcement).map_err(|error| {
+    server::announce(&folder, announcement).map_err(|error| {
         CommandError::system(
             error,
             format!("failed to write the address below `{}`", folder.display()),
         )
-    })?;
-    Ok(Some(announced))
+    })
 }
 
 fn refused(error: &ShellError, choice: &Choice) -> CommandError {
@@ -171,6 +259,7 @@ fn refused(error: &ShellError, choice: &Choice) -> CommandError {
                 .caused_by(source.to_string())
                 .hint("`--listen 127.0.0.1:0` lets the system choose a port");
         }
+        ShellError::Led { .. } => ErrorKind::Conflict,
         ShellError::Configuration { .. } => ErrorKind::Usage,
         ShellError::Access(_) | ShellError::Actions(_) => ErrorKind::Input,
         _ => ErrorKind::Internal,

@@ -16,6 +16,15 @@ pub(crate) struct Objects {
     _lock: EntryLock,
 }
 
+impl Objects {
+    pub(super) fn new(folder: PathBuf, lock: EntryLock) -> Self {
+        Self {
+            folder,
+            _lock: lock,
+        }
+    }
+}
+
 /// Fetches every tag with its commits, folders and small files (symbolic links are small files): what the versions of
 /// instances are told from. Servers that cannot leave large files out send them too.
 ///

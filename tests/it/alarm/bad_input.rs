@@ -185,7 +185,7 @@ fn a_mail_address_that_is_none() {
      --> Lab.yaml:5:33
       |
     5 |       - {title: mail, details: 'mailto:operator'}
-      |                                 ^^^^^^^^^^^^^^^ expected `mailto:a@b,c@d`, `cmd:program arguments`, `sevrpv:PV`, `infopv:PV`, `webhook:URL` or `slack:URL`
+      |                                 ^^^^^^^^^^^^^^^ expected `mailto:a@b,c@d`, `cmd:program arguments`, `sevrpv:PV`, `infopv:PV`, `webhook:URL`, `slack:`, `teams:` or `mattermost:` with a URL or a channel
     hint: an address is `name@domain`, several have commas between them
     ");
 }

@@ -3,6 +3,7 @@
 mod applying;
 mod bad_input;
 mod checking;
+mod follow;
 mod live;
 mod scenarios;
 

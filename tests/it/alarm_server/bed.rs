@@ -14,7 +14,7 @@ use crate::port::free_port;
 use crate::testbed::part;
 
 /// How long something may take on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts an IOC with the file that is its argument; Channel Access only. It lives until its standard input ends.
 const SERVE: &str = "
@@ -26,7 +26,7 @@ sys.stdin.read()
 ";
 
 /// A child process whose lines are read; killed when dropped.
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
@@ -34,7 +34,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts a command and reads what it prints, on both outputs.
-    pub(super) fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -63,7 +63,7 @@ impl Process {
     }
 
     /// Waits for a line with all of these in it, and gives it.
-    pub(super) fn line(&mut self, wanted: &[&str]) -> String {
+    pub(crate) fn line(&mut self, wanted: &[&str]) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -83,7 +83,7 @@ impl Process {
     }
 
     /// Sends a signal and waits for the end; the exit code, `None` if the signal ended it.
-    pub(super) fn end(&mut self, signal: Signal) -> Option<i32> {
+    pub(crate) fn end(&mut self, signal: Signal) -> Option<i32> {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
         self.child.wait().unwrap().code()
     }

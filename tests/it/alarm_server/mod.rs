@@ -3,7 +3,7 @@
 //! Every test has an IOC on a port of its own, a configuration of its own and, but for Kafka, a bus of its own.
 
 mod api;
-mod bed;
+pub(crate) mod bed;
 mod buses;
 mod doctor;
 mod history;
@@ -11,3 +11,4 @@ mod kafka;
 mod killed;
 mod pv;
 mod refused;
+mod replicas;

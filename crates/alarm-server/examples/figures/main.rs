@@ -284,7 +284,7 @@ async fn main() -> Outcome<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["serve", bus, name, port, beacons] => {
-            server::serve(bus, name, port.parse()?, beacons.parse()?).await
+            Box::pin(server::serve(bus, name, port.parse()?, beacons.parse()?)).await
         }
         ["load", bus, pvs, rate] => load(bus, pvs.parse()?, rate.parse()?, 10).await,
         ["load", bus, pvs, rate, seconds] => {

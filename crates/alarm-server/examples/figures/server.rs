@@ -43,7 +43,7 @@ pub(crate) async fn serve(bus: &str, name: &str, port: u16, beacons: u16) -> Out
         drop(std::io::stdin().read_line(&mut String::new()));
         ended.cancel();
     });
-    shell.run(stop).await?;
+    Box::pin(shell.run(stop)).await?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
+use crate::actions::notify::Outgoing;
 use crate::actions::{ActionError, SetupError};
 use crate::secrets::{self, SecretError};
 use crate::settings::{MailSettings, MailTls};
@@ -61,30 +62,13 @@ impl Mailer {
         })
     }
 
-    /// Sends one mail to each address.
-    pub(super) async fn send(
-        &self,
-        addresses: &[String],
-        subject: &str,
-        body: &str,
-    ) -> Result<(), ActionError> {
-        let mut failures = Vec::new();
-        for address in addresses {
-            if let Err(error) = self.send_one(address, subject, body).await {
-                failures.push(format!("`{address}`: {error}"));
-            }
-        }
-        if failures.is_empty() {
-            Ok(())
-        } else {
-            Err(ActionError::Failed(failures.join("; ")))
-        }
-    }
-
-    async fn send_one(&self, address: &str, subject: &str, body: &str) -> Result<(), String> {
-        let to: Mailbox = address.parse().map_err(|error| format!("{error}"))?;
+    /// Sends one mail.
+    pub(super) async fn send(&self, mail: &Outgoing) -> Result<(), ActionError> {
+        let failed = |error: &dyn std::fmt::Display| ActionError::Failed(error.to_string());
+        let to: Mailbox = mail.target.parse().map_err(|error| failed(&error))?;
         // a header is one line
-        let subject: String = subject
+        let subject: String = mail
+            .subject
             .chars()
             .map(|character| {
                 if character.is_control() {
@@ -94,17 +78,45 @@ impl Mailer {
                 }
             })
             .collect();
+        // the same for each try, so that whoever gets it twice can tell
+        let id = format!("<{}.{}>", mail.id, self.sender.email);
         let message = Message::builder()
             .from(self.sender.clone())
             .to(to)
             .subject(subject)
+            .message_id(Some(id))
             .header(ContentType::TEXT_PLAIN)
-            .body(body.to_owned())
-            .map_err(|error| error.to_string())?;
+            .body(mail.body.clone())
+            .map_err(|error| failed(&error))?;
         match tokio::time::timeout(self.timeout, self.transport.send(message)).await {
             Ok(Ok(_accepted)) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_elapsed) => Err(format!("not sent within {:?}", self.timeout)),
+            Ok(Err(error)) => Err(classify(&error)),
+            Err(_elapsed) => Err(ActionError::Unknown(format!(
+                "not sent within {:?}",
+                self.timeout
+            ))),
         }
+    }
+}
+
+/// Whether the mail server has surely not taken the mail.
+fn classify(error: &lettre::transport::smtp::Error) -> ActionError {
+    let mut why = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !why.contains(&text) {
+            why = format!("{why}: {text}");
+        }
+        source = cause.source();
+    }
+    // the kind for a connection that was not made has no method of its own
+    let is_connection = why.starts_with("Connection error");
+    if error.is_permanent() || error.is_client() {
+        ActionError::Failed(why)
+    } else if error.is_transient() || error.is_tls() || is_connection {
+        ActionError::Later { why, after: None }
+    } else {
+        ActionError::Unknown(why)
     }
 }

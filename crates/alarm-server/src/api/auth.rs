@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use crate::api::{Api, Problem};
 use crate::secrets::{self, SecretError};
 use crate::settings::ApiSettings;
+use crate::shell::lead::Standing;
 
 /// Shortest token, in characters.
 const SHORTEST: usize = 16;
@@ -348,6 +349,11 @@ pub(super) async fn guard(
                 request.extensions_mut().insert(who);
             }
             Err(problem) => return problem.into_response(),
+        }
+        if needed >= Role::Operator
+            && let Standing::Following(leader) = &*api.standing.borrow()
+        {
+            return Problem::following(leader.as_deref()).into_response();
         }
     }
     next.run(request).await

@@ -8,6 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::shell::lead::Sign;
+
 /// Why a request was not answered as wished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -56,6 +58,23 @@ impl Problem {
             StatusCode::SERVICE_UNAVAILABLE,
             "the alarm server did not answer in time",
         )
+    }
+
+    /// Another server has to be asked.
+    pub(crate) fn following(leader: Option<&Sign>) -> Self {
+        let problem = |error: &str| Self::new(StatusCode::SERVICE_UNAVAILABLE, error);
+        let Some(leader) = leader else {
+            return problem("this alarm server stands by, and nobody leads at the moment")
+                .hint("try again in a moment");
+        };
+        let error = format!(
+            "this alarm server stands by; `{}` on `{}` leads",
+            leader.name, leader.host
+        );
+        match &leader.api {
+            Some(api) => problem(&error).hint(format!("ask {api}")),
+            None => problem(&error),
+        }
     }
 
     pub(crate) fn starting() -> Self {

@@ -48,8 +48,14 @@ impl Listening {
 
     /// Serves until told to stop, then lets requests that are under way end.
     pub(crate) async fn serve(self, api: Api, stop: CancellationToken) {
-        let connections = Arc::new(Semaphore::new(api.settings.connections.max(1)));
+        let connections = api.settings.connections;
         let router = super::routes::router(&api);
+        self.serve_router(router, connections, stop).await;
+    }
+
+    /// Serves any routes with the same bounds, on so many connections at once.
+    pub async fn serve_router(self, router: Router, connections: usize, stop: CancellationToken) {
+        let connections = Arc::new(Semaphore::new(connections.max(1)));
         let tasks = TaskTracker::new();
         loop {
             let slot = tokio::select! {

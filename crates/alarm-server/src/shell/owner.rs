@@ -1,13 +1,13 @@
 //! The task that owns the logic: one thing after the other, each to its end.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use alarm::Time;
 use alarm::plan::ConfigRecord;
 use alarm::server::{Effect, News, Record, Selection, Server, Topic};
-use bus::{Bus, Incoming};
-use tokio::sync::mpsc;
+use bus::{Bus, Incoming, Writer};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,8 @@ use crate::metrics::{KindLabel, Metrics};
 use crate::pvs::{PvEvent, PvNews, Pvs};
 use crate::settings::Settings;
 use crate::shell::audit::audit;
+use crate::shell::lead::{self, Lead, Sign};
+use crate::shell::leading::Commands;
 use crate::shell::publisher::{Publisher, Topics};
 use crate::shell::readiness::{Part, Readiness};
 use crate::shell::reading::{Read, StatesWanted};
@@ -41,6 +43,7 @@ enum Step {
     Pvs(Option<Vec<PvEvent>>),
     Request(Option<Request>),
     Reloaded(Result<Snapshot, bus::Error>),
+    Lead(lead::Step),
     Tick,
     Retry,
     Stop,
@@ -48,24 +51,37 @@ enum Step {
 
 /// The owner of the logic.
 pub(super) struct Owner {
-    core: Server,
-    settings: Settings,
+    pub(super) core: Server,
+    pub(super) settings: Settings,
     bus: Arc<dyn Bus>,
-    pvs: Box<dyn Pvs>,
-    watches: Watches,
-    clock: Clock,
-    publisher: Publisher,
-    topics: Topics,
+    pub(super) pvs: Box<dyn Pvs>,
+    pub(super) watches: Watches,
+    pub(super) clock: Clock,
+    pub(super) publisher: Publisher,
+    pub(super) topics: Topics,
+    /// With other servers of the configuration.
+    pub(super) lead: Option<Lead>,
+    /// The right to write, until everything is read that was written before.
+    pub(super) taken: Option<Arc<dyn Writer>>,
+    /// The leader that was read of in the beginning.
+    pub(super) leader: Option<Sign>,
+    /// Asks the reader to tell when all is read.
+    pub(super) look_again: Arc<Notify>,
+    /// A record of the configuration was read while standing by.
+    pub(super) is_configuration_new: bool,
+    /// Another was faster, and this one shall not wait.
+    pub(super) outrun: bool,
+    pub(super) newest_command: Option<SystemTime>,
     reads: mpsc::Receiver<Read>,
     states: StatesWanted,
     requests: mpsc::Receiver<Request>,
     /// Commands that came while the configuration was read.
-    early: Vec<Record>,
+    pub(super) commands: Commands,
     reload: Option<Reload>,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     stream: Arc<Stream>,
-    readiness: Arc<Readiness>,
-    actions: Actions,
+    pub(super) readiness: Arc<Readiness>,
+    pub(super) actions: Actions,
     since: Time,
     shutdown: bool,
 }
@@ -76,6 +92,8 @@ impl Owner {
         publisher: Publisher,
         (reads, states): (mpsc::Receiver<Read>, StatesWanted),
         requests: mpsc::Receiver<Request>,
+        lead: Option<Lead>,
+        look_again: Arc<Notify>,
     ) -> Self {
         let mut clock = shell.clock;
         Self {
@@ -91,7 +109,14 @@ impl Owner {
             reads,
             states,
             requests,
-            early: Vec::new(),
+            commands: Commands::default(),
+            lead,
+            taken: None,
+            leader: None,
+            look_again,
+            is_configuration_new: false,
+            outrun: false,
+            newest_command: None,
             reload: None,
             metrics: shell.metrics,
             stream: shell.stream,
@@ -116,6 +141,7 @@ impl Owner {
                 events = self.pvs.next() => Step::Pvs(events),
                 request = self.requests.recv(), if !self.requests.is_closed() || !self.requests.is_empty() => Step::Request(request),
                 snapshot = Reload::wait(&mut self.reload) => Step::Reloaded(snapshot),
+                turn = Lead::next(&mut self.lead) => Step::Lead(turn),
                 () = sleep(wait) => Step::Tick,
                 () = tokio::time::sleep(RETRY), if has_backlog => Step::Retry,
                 () = stop.cancelled() => Step::Stop,
@@ -123,7 +149,7 @@ impl Owner {
             let begun = Instant::now();
             match next {
                 Step::Read(Some(Read::Records(records))) => self.read(records),
-                Step::Read(Some(Read::CaughtUp)) => self.start(),
+                Step::Read(Some(Read::CaughtUp)) => self.caught_up(),
                 Step::Read(Some(Read::Anew)) => {
                     let now = self.clock.now();
                     let effects = self.core.resend(now);
@@ -138,6 +164,7 @@ impl Owner {
                 Step::Request(Some(request)) => self.answer(request),
                 Step::Request(None) => {}
                 Step::Reloaded(snapshot) => self.reloaded(snapshot),
+                Step::Lead(turn) => self.lead_step(turn),
                 Step::Tick => {
                     let now = self.clock.now();
                     let effects = self.core.tick(now);
@@ -145,6 +172,16 @@ impl Owner {
                 }
                 Step::Retry => self.publisher.retry(),
                 Step::Stop => return Ok(End::Stopped),
+            }
+            if self.publisher.is_fenced() {
+                tracing::warn!("another server has taken the lead; nothing more is published here");
+                return Ok(End::Fenced);
+            }
+            if self.outrun {
+                return Err(ShellError::Led {
+                    configuration: self.settings.configuration.clone(),
+                    who: "it was faster".to_owned(),
+                });
             }
             if self.shutdown {
                 return Ok(End::Shutdown);
@@ -163,11 +200,20 @@ impl Owner {
                 tokio::time::sleep(RETRY).await;
                 self.publisher.retry();
             }
-            writer.flush().await
+            writer.flush().await?;
+            if let Some(farewell) = self.farewell() {
+                // the last word: whoever stands by takes over with it
+                self.publisher.publish(vec![farewell]);
+                writer.flush().await?;
+            }
+            Ok(())
         })
         .await;
         match written {
-            Ok(Ok(())) => {}
+            // all is written, or another goes on already
+            Ok(Ok(()) | Err(bus::Error::Fenced { .. })) => {}
+            // a stand-by has nothing to say
+            Ok(Err(_)) if self.lead.is_some() && !self.core.is_started() => {}
             Ok(Err(error)) => tracing::error!("not everything was written: {error}"),
             Err(_elapsed) => tracing::error!("not everything was written within {limit:?}"),
         }
@@ -185,14 +231,28 @@ impl Owner {
         }
     }
 
+    /// Ends without a word: another speaks by now.
+    pub(super) async fn abandon(mut self, limit: Duration) {
+        self.requests.close();
+        let closed = tokio::time::timeout(limit, self.pvs.close()).await;
+        if closed.is_err() {
+            tracing::debug!("Channel Access was not closed in time");
+        }
+    }
+
     fn read(&mut self, records: Vec<Incoming>) {
         let mut effects = Vec::new();
         let now = self.clock.now();
-        for record in records {
+        let mut obeyed = None;
+        for mut record in records {
             let Some(topic) = self.topics.topic(&record.topic) else {
                 continue;
             };
-            let key = record.key.unwrap_or_default();
+            let key = record.key.take().unwrap_or_default();
+            if self.hear_replica(&record, &key) {
+                continue;
+            }
+            let (offset, time) = (record.offset, record.time);
             let is_command = topic == Topic::Command || key.starts_with("command:");
             if is_command || (self.core.is_started() && key.starts_with("config:")) {
                 let kind = if is_command { "command" } else { "config-read" };
@@ -211,21 +271,30 @@ impl Owner {
             };
             if is_command && !self.core.is_started() {
                 if record.topic == Topic::Command {
-                    self.early.push(record);
+                    self.newest_command = Some(time);
+                    self.commands.wait(offset, record);
                 }
                 continue;
             }
+            if topic == Topic::Command {
+                obeyed = Some(offset);
+            }
+            self.is_configuration_new |= topic == Topic::Main && record.key.starts_with("config:");
             effects.extend(self.core.record(&record, now));
         }
+        effects.extend(obeyed.and_then(|offset| self.position_after(offset)));
         self.carry_out(effects);
     }
 
-    fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.readiness.latch(Part::Configuration);
         let now = self.clock.now();
         let mut effects = self.core.start(now);
-        self.states.end();
-        for record in std::mem::take(&mut self.early) {
+        // a stand-by has the states from the leader
+        if self.lead.is_none() {
+            self.states.end();
+        }
+        for record in self.commands.take().0 {
             effects.extend(self.core.record(&record, now));
         }
         self.carry_out(effects);
@@ -284,8 +353,9 @@ impl Owner {
     }
 
     /// Does what follows, in its order; all records of a step go to the bus together.
-    fn carry_out(&mut self, effects: Vec<Effect>) {
+    pub(super) fn carry_out(&mut self, effects: Vec<Effect>) {
         let mut records = Vec::new();
+        let mut acts = Vec::new();
         for effect in effects {
             match effect {
                 Effect::Publish(record) => records.push(record),
@@ -304,11 +374,17 @@ impl Owner {
                     tracing::warn!("a client of the bus ends the server");
                     self.shutdown = true;
                 }
-                Effect::Act(act) => self.actions.begin(*act),
+                Effect::Act(act) => acts.push(*act),
                 Effect::Complain(complaint) => tracing::warn!("{complaint}"),
             }
         }
         self.publisher.publish(records);
+        match &self.lead {
+            None => acts.into_iter().for_each(|act| self.actions.begin(act)),
+            // a leader that was shut out does nothing: what is to be done is done when it is written that it is
+            Some(lead) if !acts.is_empty() => lead.wait_for(acts),
+            Some(_) => {}
+        }
         let (watched, connected) = self.watches.counts();
         self.metrics
             .watched

@@ -128,6 +128,7 @@ pub(super) struct Publisher {
     topics: Topics,
     writer: Arc<dyn Writer>,
     backlog: Backlog,
+    is_fenced: bool,
     metrics: Arc<Metrics>,
     stream: Arc<Stream>,
 }
@@ -143,9 +144,25 @@ impl Publisher {
             topics,
             writer,
             backlog: Backlog::default(),
+            is_fenced: false,
             metrics,
             stream,
         }
+    }
+
+    /// Writes with this from now on.
+    pub(super) fn write_with(&mut self, writer: Arc<dyn Writer>) {
+        self.writer = writer;
+    }
+
+    /// Another has taken the right to write.
+    pub(super) fn fence(&mut self) {
+        self.is_fenced = true;
+    }
+
+    /// Whether another has taken the right to write: nothing more goes out.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.is_fenced
     }
 
     /// Whether records wait for the bus.
@@ -194,6 +211,7 @@ impl Publisher {
                 self.metrics.bus_errors.inc();
                 tracing::error!("a record cannot be written: {error}");
             }
+            Err(bus::Error::Fenced { .. }) => self.is_fenced = true,
             Err(error) => {
                 tracing::error!(
                     "the bus takes no records, of each key the newest is kept: {error}"

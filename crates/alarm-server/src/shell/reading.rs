@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bus::{Bus, From, Incoming, Reader};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::metrics::{Metrics, TopicLabel};
 
@@ -62,6 +62,7 @@ pub(super) async fn begin(
     topics: Vec<(Arc<str>, From)>,
     states: StatesWanted,
     metrics: Arc<Metrics>,
+    look_again: Arc<Notify>,
 ) -> Result<mpsc::Receiver<Read>, bus::Error> {
     let reader = bus.read(&topics).await?;
     let (sender, receiver) = mpsc::channel(BATCHES);
@@ -72,6 +73,7 @@ pub(super) async fn begin(
         metrics,
         places: HashMap::new(),
         is_caught_up: false,
+        look_again,
     };
     tokio::spawn(reading.run(reader, sender));
     Ok(receiver)
@@ -85,6 +87,8 @@ struct Reading {
     /// Where to go on.
     places: HashMap<Arc<str>, u64>,
     is_caught_up: bool,
+    /// Somebody wants to know when all is read that there is at that moment.
+    look_again: Arc<Notify>,
 }
 
 fn is_state(record: &Incoming) -> bool {
@@ -108,6 +112,15 @@ impl Reading {
             }
             let next = tokio::select! {
                 next = reader.next() => next,
+                () = self.look_again.notified() => {
+                    self.is_caught_up = false;
+                    let mut at_once = Duration::ZERO;
+                    match self.again(&mut at_once, &sender).await {
+                        Some(new) => reader = new,
+                        None => return,
+                    }
+                    continue;
+                }
                 () = sender.closed() => return,
             };
             match next {
@@ -132,7 +145,10 @@ impl Reading {
                     self.metrics.bus_errors.inc();
                     tracing::error!("reading from the bus failed, trying again: {error}");
                     match self.again(&mut pause, &sender).await {
-                        Some(new) => reader = new,
+                        Some(new) => {
+                            tracing::info!("the bus is read again");
+                            reader = new;
+                        }
                         None => return,
                     }
                 }
@@ -178,7 +194,7 @@ impl Reading {
                 () = tokio::time::sleep(*pause) => {}
                 () = sender.closed() => return None,
             }
-            *pause = (*pause * 2).min(LONGEST_PAUSE);
+            *pause = (*pause * 2).clamp(Duration::from_millis(100), LONGEST_PAUSE);
             let topics: Vec<(Arc<str>, From)> = self
                 .topics
                 .iter()
@@ -192,7 +208,6 @@ impl Reading {
                 .collect();
             match self.bus.read(&topics).await {
                 Ok(reader) => {
-                    tracing::info!("the bus is read again");
                     return Some(reader);
                 }
                 Err(error @ bus::Error::Beyond { .. }) => {

@@ -67,6 +67,11 @@ impl Watches {
         self.by_id.get(self.by_name.get(name)?)
     }
 
+    /// All names.
+    pub(super) fn names(&self) -> Vec<Arc<str>> {
+        self.by_name.keys().cloned().collect()
+    }
+
     pub(super) fn name(&self, id: WatchId) -> Option<&Arc<str>> {
         self.by_id.get(&id).map(|watch| &watch.name)
     }

@@ -186,7 +186,7 @@ async fn an_alarm_sends_mail_starts_a_program_calls_a_webhook_and_writes_pvs() {
             let (_, text) = server.ask("GET", "/metrics", None).await;
             let text = text.as_str().unwrap().to_owned();
             let all = [
-                r#"ioc_alarm_actions_total{kind="mailto",result="done"} 1"#,
+                r#"ioc_alarm_actions_total{kind="mailto",result="done"} 2"#,
                 r#"ioc_alarm_actions_total{kind="cmd",result="done"} 1"#,
                 r#"ioc_alarm_actions_total{kind="cmd",result="refused"} 1"#,
                 r#"ioc_alarm_actions_total{kind="webhook",result="done"} 1"#,

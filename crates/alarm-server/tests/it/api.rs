@@ -613,6 +613,18 @@ impl Bus for Racing {
         self.0.writer()
     }
 
+    fn holder(&self, fence: &bus::Fence) -> BoxFuture<'_, Result<bus::Holder, bus::Error>> {
+        self.0.holder(fence)
+    }
+
+    fn take(
+        &self,
+        fence: &bus::Fence,
+        after: Option<u64>,
+    ) -> BoxFuture<'_, Result<Box<dyn bus::Writer>, bus::Error>> {
+        self.0.take(fence, after)
+    }
+
     fn statistics(&self) -> bus::Statistics {
         self.0.statistics()
     }

@@ -47,6 +47,11 @@ impl Broker {
         Some(Self { name, servers })
     }
 
+    /// Where it is.
+    pub(crate) fn servers(&self) -> &str {
+        &self.servers
+    }
+
     pub(crate) async fn connect(&self) -> Kafka {
         Kafka::connect(&self.servers, &Properties::default(), Options::default())
             .await

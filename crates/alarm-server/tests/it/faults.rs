@@ -55,7 +55,7 @@ async fn child() {
         drop(std::io::stdin().read_line(&mut line));
         ended.cancel();
     });
-    shell.run(stop).await.unwrap();
+    Box::pin(shell.run(stop)).await.unwrap();
 }
 
 pub(crate) struct Server {

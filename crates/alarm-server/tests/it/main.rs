@@ -4,6 +4,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "tests; clippy knows tests by their attribute, which helper functions lack"
 )]
 
@@ -18,5 +19,6 @@ mod faults;
 mod ioc;
 #[path = "../../../../tests/testbed/port.rs"]
 mod port;
+mod replicas;
 mod server;
 mod traces;

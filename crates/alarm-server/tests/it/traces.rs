@@ -236,7 +236,7 @@ impl Replay {
         let stop = CancellationToken::new();
         let token = stop.clone();
         let task = tokio::spawn(async move {
-            shell.run(token).await.unwrap();
+            Box::pin(shell.run(token)).await.unwrap();
         });
         self.server = Some((stop, task));
         let before = self.ready.len();

@@ -238,7 +238,7 @@ impl Check {
                     format!("the action `{}` cannot work: {problem}", action.details),
                 );
                 finding.expected =
-                    Some("`mailto:a@b,c@d`, `cmd:program arguments`, `sevrpv:PV`, `infopv:PV`, `webhook:URL` or `slack:URL`".to_owned());
+                    Some("`mailto:a@b,c@d`, `cmd:program arguments`, `sevrpv:PV`, `infopv:PV`, `webhook:URL`, `slack:`, `teams:` or `mattermost:` with a URL or a channel".to_owned());
                 if action.details.starts_with("mailto:") {
                     finding.hint = Some(
                         "an address is `name@domain`, several have commas between them".to_owned(),
@@ -257,7 +257,9 @@ impl Check {
                     .hint("give it to the group"),
                 );
             }
-            if self.compatibility == Compatibility::Phoebus && matches!(kind, "webhook" | "slack") {
+            if self.compatibility == Compatibility::Phoebus
+                && matches!(kind, "webhook" | "slack" | "teams" | "mattermost")
+            {
                 self.findings.push(Finding::warning(
                     origin.clone(),
                     format!("Phoebus knows no `{kind}:` and does nothing"),

@@ -58,11 +58,37 @@ pub enum What {
         /// The body, a JSON object.
         body: String,
     },
-    /// `slack:`: a message.
-    Slack {
+    /// `slack:`, `teams:`, `mattermost:`: a message.
+    Chat {
+        /// Which kind of chat.
+        service: ChatService,
         /// A URL, or the name of a channel that the server's settings give a URL.
         target: String,
-        /// The message.
-        text: String,
+        /// What it is about, one line.
+        subject: String,
+        /// Text.
+        body: String,
     },
+}
+
+/// Kinds of chats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChatService {
+    /// Slack.
+    Slack,
+    /// Microsoft Teams.
+    Teams,
+    /// Mattermost.
+    Mattermost,
+}
+
+impl ChatService {
+    /// As configurations have it before the `:`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Slack => "slack",
+            Self::Teams => "teams",
+            Self::Mattermost => "mattermost",
+        }
+    }
 }

@@ -8,7 +8,7 @@ mod texts;
 
 use crate::config::{Action, Notes};
 use crate::path::AlarmPath;
-use crate::server::action::{Act, What};
+use crate::server::action::{Act, ChatService, What};
 use crate::server::{ComplaintKind, Effect, Server, Timer};
 use crate::severity::Severity;
 use crate::time::Time;
@@ -50,7 +50,7 @@ enum Parsed {
     Severity(String),
     Text(String),
     Webhook(String),
-    Slack(String),
+    Chat(ChatService, String),
 }
 
 impl Parsed {
@@ -87,9 +87,11 @@ fn parse(details: &str) -> Result<Parsed, String> {
         "sevrpv" => Ok(Parsed::Severity(text)),
         "infopv" => Ok(Parsed::Text(text)),
         "webhook" => Ok(Parsed::Webhook(text)),
-        "slack" => Ok(Parsed::Slack(text)),
+        "slack" => Ok(Parsed::Chat(ChatService::Slack, text)),
+        "teams" => Ok(Parsed::Chat(ChatService::Teams, text)),
+        "mattermost" => Ok(Parsed::Chat(ChatService::Mattermost, text)),
         _ => Err(format!(
-            "the action `{}` is none of `mailto:`, `cmd:`, `sevrpv:`, `infopv:`, `webhook:`, `slack:`",
+            "the action `{}` is none of `mailto:`, `cmd:`, `sevrpv:`, `infopv:`, `webhook:`, `slack:`, `teams:`, `mattermost:`",
             shown(details)
         )),
     }
@@ -325,9 +327,11 @@ impl Server {
                 url,
                 body: self.json(id, &action.title, is_follow_up)?,
             },
-            Parsed::Slack(target) => What::Slack {
+            Parsed::Chat(service, target) => What::Chat {
+                service,
                 target,
-                text: format!("{}\n{}", self.subject(id)?, self.body(id)),
+                subject: self.subject(id)?,
+                body: self.body(id),
             },
             Parsed::Severity(_) => return None,
         };

@@ -102,16 +102,19 @@ impl Server {
         &mut self,
         path: AlarmPath,
         value: Option<&str>,
+        now: Time,
     ) -> Result<(), (ComplaintKind, String)> {
         match value.map(read) {
             Some(Ok(StateMessage::Leaf(state))) => {
-                self.stored.insert(path, state);
+                let before = self.stored.insert(path.clone(), state.clone());
+                self.confirm(&path, before.as_ref(), &state, now);
             }
             // a tombstone ends the item; states of groups are made from those of the leaves
             None => {
                 self.stored.remove(&path);
+                self.remember_group(path, None);
             }
-            Some(Ok(StateMessage::Group(_))) => {}
+            Some(Ok(StateMessage::Group(severity))) => self.remember_group(path, Some(severity)),
             Some(Err(error)) => return Err((ComplaintKind::State, error.to_string())),
         }
         Ok(())

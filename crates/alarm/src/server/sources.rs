@@ -355,12 +355,17 @@ impl Pvs {
 }
 
 /// The name without what does not matter: `ca://x` is `x`, `eq://a+b` is `=a+b`.
-fn key(name: &str) -> String {
+pub(super) fn key(name: &str) -> String {
     match name.split_once("://") {
         Some(("ca", rest)) => rest.to_owned(),
         Some(("eq", rest)) => format!("={rest}"),
         _ => name.to_owned(),
     }
+}
+
+/// Whether a name means a channel of Channel Access.
+pub(super) fn is_channel(name: &str) -> bool {
+    matches!(source(&key(name)), Ok(None))
 }
 
 /// The formula that a key stands for, or why it can be no PV; nothing for a channel.

@@ -6,6 +6,7 @@ mod foreign;
 mod requests;
 mod restart;
 mod sources;
+mod standby;
 
 use super::*;
 use crate::Value;

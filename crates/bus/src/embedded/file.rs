@@ -133,6 +133,18 @@ fn recognise(connection: &mut Connection, path: &Path) -> Result<(), Error> {
                 hint: Some("use the version of `ioc` that made it, or another folder".to_owned()),
             });
         }
+        let fences: i64 = connection
+            .query_row(
+                "SELECT count(*) FROM sqlite_schema WHERE name = 'fence'",
+                [],
+                |row| row.get(0),
+            )
+            .map_err(failed)?;
+        if fences == 0 {
+            connection
+                .execute_batch(super::fence::TABLE)
+                .map_err(failed)?;
+        }
         return Ok(());
     }
     if (application, version, tables) != (0, 0, 0) {
@@ -148,6 +160,9 @@ fn recognise(connection: &mut Connection, path: &Path) -> Result<(), Error> {
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;
     transaction.execute_batch(TABLES).map_err(failed)?;
+    transaction
+        .execute_batch(super::fence::TABLE)
+        .map_err(failed)?;
     transaction
         .pragma_update(None, "application_id", APPLICATION)
         .map_err(failed)?;

@@ -7,6 +7,7 @@
 //! share (SQLite documentation, `wal.html`), so the folder must not be on a network file system.
 
 mod cleaner;
+mod fence;
 mod file;
 mod reader;
 mod wake;
@@ -21,7 +22,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::counters::Counters;
-use crate::{Bus, Error, From, Reader, Statistics, TopicPlan, Writer};
+use crate::{Bus, Error, Fence, From, Holder, Reader, Statistics, TopicPlan, Writer};
 
 pub use file::FILE_NAME;
 
@@ -213,8 +214,33 @@ impl Bus for Embedded {
     }
 
     fn writer(&self) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {
-        let writer = writer::EmbeddedWriter::new(Arc::clone(&self.inner));
+        let writer = writer::EmbeddedWriter::new(Arc::clone(&self.inner), None);
         async move { Ok(Box::new(writer) as Box<dyn Writer>) }.boxed()
+    }
+
+    fn holder(&self, fence: &Fence) -> BoxFuture<'_, Result<Holder, Error>> {
+        let name = Arc::clone(&fence.name);
+        self.ask(move |connection, path| fence::holder(connection, path, &name))
+            .boxed()
+    }
+
+    fn take(
+        &self,
+        fence: &Fence,
+        after: Option<u64>,
+    ) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {
+        let (fence, inner) = (fence.clone(), Arc::clone(&self.inner));
+        let take = move || {
+            let taken = Arc::new(fence::take(&inner.file, &fence, after)?);
+            let writer = writer::EmbeddedWriter::new(inner, Some(taken));
+            Ok(Box::new(writer) as Box<dyn Writer>)
+        };
+        async move {
+            tokio::task::spawn_blocking(take)
+                .await
+                .unwrap_or(Err(Error::Closed))
+        }
+        .boxed()
     }
 
     fn statistics(&self) -> Statistics {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,6 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rusqlite::{CachedStatement, Connection, TransactionBehavior, params};
 
+use super::fence::{self, Taken};
 use super::{Inner, file, wake};
 use crate::counters::Counters;
 use crate::ledger::Ledger;
@@ -49,6 +51,10 @@ struct Entry {
     since: Instant,
     ledger: Arc<Ledger>,
     number: u64,
+    /// The right with which it is written.
+    taken: Option<Arc<Taken>>,
+    /// Those that are written together have the same; 0 is none.
+    group: u64,
 }
 
 impl Queue {
@@ -69,6 +75,7 @@ impl Queue {
         &self,
         records: Vec<Outgoing>,
         ledger: &Arc<Ledger>,
+        taken: Option<&Arc<Taken>>,
         counters: &Counters,
     ) -> Result<(), Error> {
         let bytes: usize = records.iter().map(Outgoing::size).sum();
@@ -92,12 +99,15 @@ impl Queue {
         });
         let (time, since) = (milliseconds(SystemTime::now()), Instant::now());
         let first = ledger.enter(records.len());
+        let group = fence::group(&records, taken);
         let entry = |(number, record)| Entry {
             record,
             time,
             since,
             ledger: Arc::clone(ledger),
             number,
+            taken: taken.cloned(),
+            group,
         };
         state.entries.extend((first..).zip(records).map(entry));
         drop(state);
@@ -114,12 +124,21 @@ impl Queue {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        let (mut count, mut bytes) = (0, 0);
+        let (mut count, mut bytes) = (0_usize, 0);
         for entry in state.entries.iter().take(TURN_RECORDS) {
             bytes += entry.record.size();
             if count > 0 && bytes > TURN_BYTES {
                 break;
             }
+            count += 1;
+        }
+        // what belongs together is not cut
+        while let (Some(last), Some(next)) = (
+            state.entries.get(count.wrapping_sub(1)),
+            state.entries.get(count),
+        ) && last.group != 0
+            && last.group == next.group
+        {
             count += 1;
         }
         state.entries.drain(..count).collect()
@@ -249,8 +268,21 @@ impl Turn {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut refusals = HashMap::new();
+        let mut valid: HashMap<*const Taken, bool> = HashMap::new();
         let mut ends: HashMap<i64, End<'_, '_>> = HashMap::new();
         for (index, entry) in entries.iter().enumerate() {
+            if let Some(taken) = &entry.taken {
+                let valid = match valid.entry(Arc::as_ptr(taken)) {
+                    std::collections::hash_map::Entry::Occupied(known) => *known.get(),
+                    std::collections::hash_map::Entry::Vacant(vacant) => {
+                        *vacant.insert(taken.is_valid(&transaction)?)
+                    }
+                };
+                if !valid {
+                    refusals.insert(index, taken.error());
+                    continue;
+                }
+            }
             let name = &entry.record.topic;
             let known = self.topics.get(name).copied();
             let id = match known {
@@ -304,8 +336,14 @@ impl Turn {
         if self.counters.works() {
             tracing::info!("writing to `{}` works again", self.path.display());
         }
-        for error in refusals.values() {
-            tracing::error!("{error}; the record is dropped");
+        for (index, error) in &refusals {
+            let taken = entries.get(*index).and_then(|entry| entry.taken.as_ref());
+            if let (Error::Fenced { .. }, Some(taken)) = (error, taken) {
+                // whoever has the writer is told
+                taken.lost.store(true, Ordering::Release);
+            } else {
+                tracing::error!("{error}; the record is dropped");
+            }
         }
         let refused = refusals.len() as u64;
         let last_error = refusals.values().next().map(ToString::to_string);
@@ -334,7 +372,11 @@ impl Turn {
             }
         });
         for (index, entry) in entries.iter().enumerate() {
-            entry.ledger.settle(entry.number, refusals.remove(&index));
+            let refusal = refusals.remove(&index);
+            if let Some(error @ Error::Fenced { .. }) = &refusal {
+                entry.ledger.close(error.clone());
+            }
+            entry.ledger.settle(entry.number, refusal);
         }
     }
 }
@@ -343,12 +385,14 @@ impl Turn {
 pub(super) struct EmbeddedWriter {
     inner: Arc<Inner>,
     ledger: Arc<Ledger>,
+    taken: Option<Arc<Taken>>,
 }
 
 impl EmbeddedWriter {
-    pub(super) fn new(inner: Arc<Inner>) -> EmbeddedWriter {
+    pub(super) fn new(inner: Arc<Inner>, taken: Option<Arc<Taken>>) -> EmbeddedWriter {
         EmbeddedWriter {
             inner,
+            taken,
             ledger: Arc::new(Ledger::new()),
         }
     }
@@ -357,9 +401,19 @@ impl EmbeddedWriter {
 impl Writer for EmbeddedWriter {
     fn send(&self, records: Vec<Outgoing>) -> Result<(), Error> {
         records.iter().try_for_each(Outgoing::check)?;
-        self.inner
-            .queue
-            .put(records, &self.ledger, &self.inner.counters)
+        if let Some(taken) = self
+            .taken
+            .as_ref()
+            .filter(|taken| taken.lost.load(Ordering::Acquire))
+        {
+            return Err(taken.error());
+        }
+        self.inner.queue.put(
+            records,
+            &self.ledger,
+            self.taken.as_ref(),
+            &self.inner.counters,
+        )
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), Error>> {

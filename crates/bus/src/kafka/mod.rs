@@ -10,6 +10,7 @@ pub mod properties;
 mod reader;
 pub mod survey;
 mod topics;
+mod transactions;
 mod writer;
 
 use std::sync::{Arc, OnceLock};
@@ -20,7 +21,7 @@ use futures_util::future::BoxFuture;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use crate::counters::Counters;
-use crate::{Bus, Error, From, Reader, Statistics, TopicPlan, Writer};
+use crate::{Bus, Error, Fence, From, Holder, Presence, Reader, Statistics, TopicPlan, Writer};
 use client::Context;
 use properties::Properties;
 
@@ -216,6 +217,26 @@ impl Bus for Kafka {
             Ok(Box::new(pump.writer()) as Box<dyn Writer>)
         })
         .boxed()
+    }
+
+    fn holder(&self, _fence: &Fence) -> BoxFuture<'_, Result<Holder, Error>> {
+        // the brokers know, and tell nobody
+        let holder = Holder {
+            number: 0,
+            presence: Presence::Unknown,
+            said: None,
+        };
+        std::future::ready(Ok(holder)).boxed()
+    }
+
+    fn take(
+        &self,
+        fence: &Fence,
+        _after: Option<u64>,
+    ) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {
+        let fence = fence.clone();
+        self.ask(move |inner| transactions::take(inner, &fence))
+            .boxed()
     }
 
     fn statistics(&self) -> Statistics {

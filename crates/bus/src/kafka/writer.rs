@@ -213,7 +213,7 @@ impl Shared {
 }
 
 /// Whether a record is refused, and will be whenever it comes again.
-fn is_refused(code: Code) -> bool {
+pub(super) fn is_refused(code: Code) -> bool {
     failure::is_forbidden(code)
         || matches!(
             code,

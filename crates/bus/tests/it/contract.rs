@@ -24,6 +24,7 @@ macro_rules! suite {
             a_dropped_future_loses_nothing
             preparing_again_keeps_what_is_there
             a_dropped_writer_still_writes_what_it_took
+            whoever_takes_a_right_shuts_out_the_one_before
         );
     };
     (@each $bus:expr, $($name:ident)*) => {
@@ -447,4 +448,62 @@ pub(crate) async fn a_dropped_writer_still_writes_what_it_took(bus: &dyn Bus) {
         offsets(&take(&mut *reader, 500).await),
         (0..500).collect::<Vec<_>>()
     );
+}
+
+pub(crate) async fn whoever_takes_a_right_shuts_out_the_one_before(bus: &dyn Bus) {
+    let [topic, marks] = prepare(bus, ["state", "marks"]).await;
+    let fence = bus::Fence {
+        name: Arc::clone(&topic),
+        topic: marks,
+        holder: "first".to_owned(),
+    };
+    let count = async || bus.holder(&fence).await.unwrap().number;
+    let before = count().await;
+    let first = bus.take(&fence, Some(before)).await.unwrap();
+    first
+        .send(vec![
+            record(&topic, "a", Some("1")),
+            record(&topic, "b", Some("1")),
+        ])
+        .unwrap();
+    first.flush().await.unwrap();
+    let held = bus.holder(&fence).await.unwrap();
+    let is_counted = held.number != 0;
+    if is_counted {
+        assert_eq!(held.presence, bus::Presence::Lives);
+        // somebody who did not see that it is taken
+        let late = bus.take(&fence, Some(before)).await.err();
+        assert!(matches!(late, Some(Error::Fenced { .. })), "{late:?}");
+    }
+    first.send(vec![record(&topic, "a", Some("2"))]).unwrap();
+    first.flush().await.unwrap();
+    let second = bus.take(&fence, Some(held.number)).await.unwrap();
+    // it may notice at once or with the first record
+    let error = match first.send(vec![record(&topic, "a", Some("lost"))]) {
+        Ok(()) => first.flush().await.err(),
+        Err(error) => Some(error),
+    };
+    assert!(matches!(error, Some(Error::Fenced { .. })), "{error:?}");
+    second.send(vec![record(&topic, "a", Some("3"))]).unwrap();
+    second.flush().await.unwrap();
+    let error = first.flush().await.err();
+    assert!(matches!(error, Some(Error::Fenced { .. })), "{error:?}");
+    let mut reader = bus
+        .read(&[(Arc::clone(&topic), From::Beginning)])
+        .await
+        .unwrap();
+    let mut values = Vec::new();
+    while !reader.has_caught_up() {
+        let records = reader.next().await.unwrap();
+        values.extend(records.into_iter().filter_map(|record| record.value));
+    }
+    assert_eq!(values, ["1", "1", "2", "3"]);
+    drop(second);
+    drop(first);
+    if is_counted {
+        assert_eq!(
+            bus.holder(&fence).await.unwrap().presence,
+            bus::Presence::Gone
+        );
+    }
 }

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use pretty_assertions::StrComparison;
 
+mod alarm_chart;
 mod case;
 mod corpus;
 mod generated;

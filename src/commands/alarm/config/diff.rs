@@ -17,7 +17,7 @@ pub(crate) async fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Ou
     let tree = difference::file(&args.file, &args.bus, context)?;
     let choice = Choice::new(&args.bus, &context.settings);
     let report = if let Some(bus) = difference::open(choice.clone(), context).await? {
-        let difference = difference::compare(tree, args.plan, &bus, context).await?;
+        let difference = difference::shown(tree, args.plan, &bus, context).await?;
         Report::new(&difference.tree.name, &choice, &difference.plan, false)
     } else {
         let empty = OnBus::new(&tree.name);

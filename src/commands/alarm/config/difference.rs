@@ -27,6 +27,14 @@ pub(super) struct Difference {
     pub(super) plan: Plan,
 }
 
+impl Difference {
+    /// Records of the bus that make no sense, the first of them, in words.
+    pub(super) fn passed_over(&self) -> impl Iterator<Item = String> {
+        let passed = self.snapshot.on_bus.passed_over().iter();
+        passed.take(10).map(ToString::to_string)
+    }
+}
+
 /// Reads a file that is without errors, and refuses it if it is not the configuration that is asked for.
 pub(super) fn file(
     path: &std::path::Path,
@@ -38,17 +46,27 @@ pub(super) fn file(
     usable(path, wanted.or(settings), wanted, context)
 }
 
-/// Compares a file with what is on the bus.
-pub(super) async fn compare(
+/// Compares a file with what is on the bus, and warns of records of the bus that make no sense.
+pub(super) async fn shown(
     tree: TreeFile,
     args: PlanArgs,
     bus: &Opened,
     context: &Context,
 ) -> CommandResult<Difference> {
-    let snapshot = bus.read(&tree.name).await?;
-    for passed in snapshot.on_bus.passed_over().iter().take(10) {
-        context.printer.warning(passed.to_string());
+    let difference = compare(tree, args, bus).await?;
+    for warning in difference.passed_over() {
+        context.printer.warning(warning);
     }
+    Ok(difference)
+}
+
+/// Compares a file with what is on the bus.
+pub(super) async fn compare(
+    tree: TreeFile,
+    args: PlanArgs,
+    bus: &Opened,
+) -> CommandResult<Difference> {
+    let snapshot = bus.read(&tree.name).await?;
     let wishes = Wishes {
         prune: args.prune,
         unshelve: args.unshelve,
@@ -137,8 +155,8 @@ impl Report {
                 text.push_str(&format!(
                     "          {}: {} -> {}\n",
                     field.name,
-                    shown(&field.before),
-                    shown(&field.after)
+                    short(&field.before),
+                    short(&field.after)
                 ));
             }
         }
@@ -201,7 +219,7 @@ impl Report {
     }
 }
 
-fn shown(value: &str) -> String {
+fn short(value: &str) -> String {
     if value.is_empty() {
         return "nothing".to_owned();
     }

@@ -6,12 +6,14 @@ pub(super) mod convert;
 pub(super) mod diff;
 mod difference;
 pub(super) mod export;
+pub(super) mod follow;
 pub(super) mod generate;
 mod output;
+mod publish;
 
 use std::path::Path;
 
-use alarm::files::{Compatibility, Level, TreeFile};
+use alarm::files::{Compatibility, Level, Reading, TreeFile};
 
 use crate::alarm::files;
 use crate::commands::Context;
@@ -29,7 +31,17 @@ pub(super) fn usable(
     wanted: Option<&str>,
     context: &Context,
 ) -> CommandResult<TreeFile> {
-    let reading = files::read(path, name)?;
+    let (tree, warnings) = judge(path, files::read(path, name)?, wanted)?;
+    show(&warnings, context);
+    Ok(tree)
+}
+
+/// The configuration that was read, if it is without errors, and its warnings.
+pub(super) fn judge(
+    path: &Path,
+    reading: Reading,
+    wanted: Option<&str>,
+) -> CommandResult<(TreeFile, Vec<Diagnostic>)> {
     let mut findings = reading.findings.clone();
     if let Some(tree) = &reading.tree {
         findings.extend(tree.check(Compatibility::Ours));
@@ -45,8 +57,7 @@ pub(super) fn usable(
                 let finding = wrong_root(&tree.name, wanted, place);
                 return Err(CommandError::from_diagnostic(ErrorKind::Input, finding));
             }
-            show(&diagnostics, context);
-            Ok(tree)
+            Ok((tree, diagnostics))
         }
         _ => {
             diagnostics.retain(|one| one.severity == Severity::Error);

@@ -99,11 +99,13 @@ pub(super) fn of_action(details: &str) -> Option<String> {
                 .find(|address| !is_address(address))?;
             Some(format!("`{wrong}` is no mail address"))
         }
-        "cmd" | "sevrpv" | "infopv" | "webhook" | "slack" if rest.trim().is_empty() => {
+        "cmd" | "sevrpv" | "infopv" | "webhook" | "slack" | "teams" | "mattermost"
+            if rest.trim().is_empty() =>
+        {
             Some(format!("nothing follows `{kind}:`"))
         }
         "sevrpv" | "infopv" => of_pv(rest.trim(), Compatibility::Ours),
-        "cmd" | "webhook" | "slack" => None,
+        "cmd" | "webhook" | "slack" | "teams" | "mattermost" => None,
         other => Some(format!("`{other}:` is no kind of action")),
     }
 }

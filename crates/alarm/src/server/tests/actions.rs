@@ -53,7 +53,9 @@ fn acts(world: &mut World) -> Vec<String> {
                     What::WriteNumber { pv, number } => format!("write {pv} {number}"),
                     What::WriteText { pv, .. } => format!("text {pv}"),
                     What::Webhook { url, .. } => format!("post {url}"),
-                    What::Slack { target, .. } => format!("slack {target}"),
+                    What::Chat {
+                        service, target, ..
+                    } => format!("{} {target}", service.name()),
                 };
                 let again = if act.is_follow_up { " again" } else { "" };
                 Some(format!("{} {}: {what}{again}", act.path, act.severity))
@@ -289,7 +291,7 @@ fn what_cannot_be_done_is_complained_about() {
             "the action `mailto:` says nothing",
             "the action `mailto: ,` has no address",
             "the action `nothing` has no kind",
-            "the action `carrier:pigeon` is none of `mailto:`, `cmd:`, `sevrpv:`, `infopv:`, `webhook:`, `slack:`",
+            "the action `carrier:pigeon` is none of `mailto:`, `cmd:`, `sevrpv:`, `infopv:`, `webhook:`, `slack:`, `teams:`, `mattermost:`",
             "`sevrpv:` is for groups; a PV has a severity of its own",
         ]
     );

@@ -49,6 +49,16 @@ impl Bus for Temporary {
     fn writer(&self) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {
         self.bus.writer()
     }
+    fn holder(&self, fence: &bus::Fence) -> BoxFuture<'_, Result<bus::Holder, Error>> {
+        self.bus.holder(fence)
+    }
+    fn take(
+        &self,
+        fence: &bus::Fence,
+        after: Option<u64>,
+    ) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {
+        self.bus.take(fence, after)
+    }
     fn statistics(&self) -> Statistics {
         self.bus.statistics()
     }

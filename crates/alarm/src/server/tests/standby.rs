@@ -1,0 +1,261 @@
+//! A leader that dies at any moment and the stand-by that takes its place, beside one server that never dies: together
+//! the two write what the one does.
+
+use std::collections::BTreeMap;
+
+use pretty_assertions::assert_eq;
+use proptest::prelude::*;
+
+use super::*;
+
+const PVS: [&str; 5] = ["plain", "loose", "slow", "counted", "shelf"];
+
+fn leaves() -> Vec<(String, LeafConfig)> {
+    let leaf = |latching, delay, count| LeafConfig {
+        latching,
+        delay,
+        count,
+        ..LeafConfig::new("d")
+    };
+    let [plain, loose, slow, counted, shelf] = PVS;
+    vec![
+        (format!("/X/a/{plain}"), leaf(true, 0, 0)),
+        // the same PV once more
+        (format!("/X/b/{plain}"), leaf(false, 0, 0)),
+        (format!("/X/a/{loose}"), leaf(false, 0, 0)),
+        (format!("/X/b/{slow}"), leaf(true, 3, 0)),
+        (format!("/X/c/{counted}"), leaf(true, 20, 2)),
+        // acknowledging what is disabled shows a value that is not on the bus: nobody acknowledges this one
+        (format!("/X/d/{shelf}"), leaf(true, 0, 0)),
+    ]
+}
+
+fn calm() -> Settings {
+    Settings {
+        idle_timeout: Duration::from_hours(10),
+        ..settings()
+    }
+}
+
+fn unstarted() -> Server {
+    let mut server = Server::new("X", calm()).unwrap();
+    for (path, leaf) in leaves() {
+        assert_eq!(server.record(&config(&path, &leaf), at(-1)), []);
+    }
+    server
+}
+
+/// Something that happens; one at a time, the next one when clients have seen what came of it.
+#[derive(Debug, Clone)]
+enum Step {
+    Change(usize, Severity),
+    /// The PV goes there and back before anybody has dealt with it.
+    Twice(usize, Severity, Severity),
+    Acknowledge(&'static str),
+    Maintenance(bool),
+    Shelve,
+    Wait(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let pv = 0..PVS.len();
+    let severity = prop::sample::select(vec![
+        Severity::Ok,
+        Severity::Ok,
+        Severity::Minor,
+        Severity::Major,
+        Severity::Invalid,
+    ]);
+    prop_oneof![
+        6 => (pv.clone(), severity.clone()).prop_map(|(pv, severity)| Step::Change(pv, severity)),
+        2 => (pv.clone(), severity.clone(), severity).prop_map(|(pv, one, other)| Step::Twice(pv, one, other)),
+        2 => prop::sample::select(vec!["/X/a", "/X/b", "/X/c", "/X/a/plain"]).prop_map(Step::Acknowledge),
+        1 => any::<bool>().prop_map(Step::Maintenance),
+        1 => Just(Step::Shelve),
+        2 => (1_i64..8).prop_map(Step::Wait),
+    ]
+}
+
+/// Time passes, and channels that are connected anew say what they are.
+fn tick(server: &mut Server, says: &[News], now: Time) -> Vec<Effect> {
+    let effects = server.tick(now);
+    connect(server, effects, says, now)
+}
+
+fn connect(server: &mut Server, mut effects: Vec<Effect>, says: &[News], now: Time) -> Vec<Effect> {
+    let names: Vec<String> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Connect(name) => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
+    for (pv, news) in PVS.iter().zip(says) {
+        if names.iter().any(|name| name == pv) {
+            effects.extend(server.news(pv, news, now));
+        }
+    }
+    effects
+}
+
+/// What a step does to a server that leads.
+fn act(server: &mut Server, step: &Step, says: &[News], now: Time, seconds: i64) -> Vec<Effect> {
+    let mut effects = tick(server, says, now);
+    let command = |path: &str, word: &str| Record {
+        topic: Topic::Command,
+        key: format!("command:{path}"),
+        value: Some(format!(r#"{{"command":"{word}"}}"#)),
+    };
+    match step {
+        Step::Change(pv, severity) => {
+            effects.extend(server.news(PVS[*pv], &heard(*severity, seconds), now));
+        }
+        Step::Twice(pv, one, other) => {
+            for severity in [one, other] {
+                effects.extend(server.news(PVS[*pv], &heard(*severity, seconds), now));
+            }
+        }
+        Step::Acknowledge(path) => {
+            effects.extend(server.record(&command(path, "acknowledge"), now));
+        }
+        Step::Maintenance(on) => {
+            let word = if *on { "maintenance" } else { "normal" };
+            effects.extend(server.record(&command("/X", word), now));
+        }
+        Step::Shelve => {
+            let shelve = Request::Shelve {
+                items: vec![PVS[4].to_owned()],
+                until: Until::At(at(seconds + 5)),
+                reason: None,
+            };
+            let (_reply, more) = server.request(&shelve, &Who::default(), now).unwrap();
+            effects.extend(connect(server, more, says, now));
+        }
+        Step::Wait(_) => {}
+    }
+    effects
+}
+
+fn hear(server: &mut Server, step: &Step, now: Time, seconds: i64) {
+    match step {
+        Step::Change(pv, severity) => {
+            assert_eq!(server.news(PVS[*pv], &heard(*severity, seconds), now), []);
+        }
+        Step::Twice(pv, one, other) => {
+            for severity in [one, other] {
+                server.news(PVS[*pv], &heard(*severity, seconds), now);
+            }
+        }
+        _ => {}
+    }
+}
+
+type Log = BTreeMap<String, Vec<Option<String>>>;
+
+/// Notes what was written, and has whoever reads read it.
+fn write(log: &mut Log, effects: Vec<Effect>, readers: &mut [&mut Server], now: Time) {
+    for effect in effects {
+        if let Effect::Publish(record) = effect {
+            for reader in readers.iter_mut() {
+                assert_eq!(reader.record(&record, now), [], "{record:?}");
+            }
+            let key = format!("{:?} {}", record.topic, record.key);
+            log.entry(key).or_default().push(record.value);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn together_they_write_what_one_would(
+        steps in prop::collection::vec((step(), any::<bool>()), 1..40),
+        deaths in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..3),
+    ) {
+        let mut perfect = unstarted();
+        let mut leader = unstarted();
+        let mut standby = unstarted();
+        let (mut wanted, mut written) = (Log::new(), Log::new());
+        let effects = perfect.start(at(0));
+        write(&mut wanted, effects, &mut [], at(0));
+        standby.stand_by(at(0));
+        let effects = leader.start(at(0));
+        write(&mut written, effects, &mut [&mut standby], at(0));
+        for pv in PVS {
+            let ok = heard(Severity::Ok, 0);
+            let effects = perfect.news(pv, &ok, at(0));
+            write(&mut wanted, effects, &mut [], at(0));
+            let effects = leader.news(pv, &ok, at(0));
+            write(&mut written, effects, &mut [&mut standby], at(0));
+            standby.news(pv, &ok, at(0));
+        }
+        // (step, whether the leader dies before its records of that step are written)
+        let deaths: BTreeMap<usize, bool> = deaths
+            .into_iter()
+            .map(|(at, before)| (at.index(steps.len()), before))
+            .collect();
+        let mut second = 0;
+        let mut says = PVS.map(|_pv| heard(Severity::Ok, 0));
+        for (number, (step, hears_first)) in steps.iter().enumerate() {
+            second += match step {
+                Step::Wait(seconds) => *seconds,
+                _ => 1,
+            };
+            let now = at(second);
+            if let Step::Change(pv, severity) | Step::Twice(pv, _, severity) = step {
+                says[*pv] = heard(*severity, second);
+            }
+            let death = deaths.get(&number);
+            // a wish that the dead leader has not obeyed is obeyed by the next one, two seconds later
+            let is_wish = !matches!(step, Step::Change(..) | Step::Twice(..) | Step::Wait(_));
+            let is_late = death == Some(&true) && is_wish;
+            let (then, when) = if is_late { (second + 2, at(second + 2)) } else { (second, now) };
+            if is_late {
+                let effects = tick(&mut perfect, &says, when);
+                write(&mut wanted, effects, &mut [], when);
+            }
+            let effects = act(&mut perfect, step, &says, when, then);
+            write(&mut wanted, effects, &mut [], when);
+            if *hears_first {
+                hear(&mut standby, step, now, second);
+            }
+            if death != Some(&true) {
+                let effects = act(&mut leader, step, &says, now, second);
+                write(&mut written, effects, &mut [&mut standby], now);
+            }
+            if !*hears_first {
+                hear(&mut standby, step, now, second);
+            }
+            if death.is_some() {
+                second += 2;
+                let now = at(second);
+                let effects = tick(&mut perfect, &says, now);
+                write(&mut wanted, effects, &mut [], now);
+                let mut next = unstarted();
+                next.stand_by(now);
+                for (key, values) in &written {
+                    // what the next stand-by reads from the beginning: of each key the newest
+                    let (topic, key) = key.split_once(' ').unwrap();
+                    let topic = match topic { "Main" => Topic::Main, "Talk" => Topic::Talk, _ => Topic::Server };
+                    let record = Record { topic, key: key.to_owned(), value: values.last().unwrap().clone() };
+                    next.record(&record, now);
+                }
+                leader = std::mem::replace(&mut standby, next);
+                let effects = leader.take_over(now);
+                write(&mut written, effects, &mut [&mut standby], now);
+                if is_late {
+                    let effects = act(&mut leader, step, &says, now, second);
+                    write(&mut written, effects, &mut [&mut standby], now);
+                }
+                for (pv, news) in PVS.iter().zip(&says) {
+                    // it is connected and says what it is
+                    standby.news(pv, news, now);
+                }
+            }
+            leader.leader_lives(at(second));
+            standby.leader_lives(at(second));
+        }
+        assert_eq!(written, wanted, "{steps:?} {deaths:?}");
+    }
+}
