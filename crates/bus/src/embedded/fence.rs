@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use rustix::process::{Pid, Signal};
 
 use super::file;
@@ -28,10 +28,8 @@ pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS fence (
     lock TEXT NOT NULL
 ) STRICT;";
 
-/// How long whoever is writing is waited for before it is looked at.
-const TURN: Duration = Duration::from_millis(100);
-/// How long taking may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long others may be writing until that is an error.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Byte of the shared-memory file that a writer locks (SQLite, `walformat.html`, 2.3.1: the locks begin at byte 120,
 /// `WAL_WRITE_LOCK` is the first).
 const WRITE_LOCK: u64 = 120;
@@ -111,7 +109,7 @@ pub(super) fn take(path: &Path, fence: &Fence, after: Option<u64>) -> Result<Tak
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let failed = |error: rusqlite::Error| file::failed("taking the lead in", path, &error);
     let mut connection = file::connect(path, file::Durability::Full)?;
-    connection.busy_timeout(TURN).map_err(failed)?;
+    file::wait_a_turn(&mut connection).map_err(failed)?;
     let name = format!(
         "fence-{}-{}-{}.lock",
         fence.name,
@@ -145,10 +143,9 @@ pub(super) fn take(path: &Path, fence: &Fence, after: Option<u64>) -> Result<Tak
             }
             Ok(None) => return Err(taken.error()),
             Err(error)
-                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                    && Instant::now() < deadline =>
+                if file::is_busy(&error) && Instant::now() < deadline =>
             {
-                end_stopped_writer(&connection, path, &fence.name);
+                end_stopped_writer(path);
             }
             Err(error) => return Err(failed(error)),
         }
@@ -187,19 +184,12 @@ fn count(
     Ok(Some((current + 1, before.map(|(_number, lock)| lock))))
 }
 
-/// A leader that was stopped (SIGSTOP) in the middle of writing keeps everybody from writing for as long as it likes.
-/// It is the one whose place is being taken: it is ended.
-fn end_stopped_writer(connection: &Connection, path: &Path, name: &str) {
-    let Some(pid) = writing_process(path) else {
+/// A process that was stopped (SIGSTOP) in the middle of writing keeps everybody from writing for as long as it likes.
+/// Whoever leads, or is about to, ends it: the database takes back what it had begun, as after any kill.
+pub(super) fn end_stopped_writer(path: &Path) {
+    let Some(pid) = writing_process(path).filter(|pid| is_stopped(*pid)) else {
         return;
     };
-    let is_holder = number(connection, name)
-        .ok()
-        .flatten()
-        .is_some_and(|(_number, lock)| lock.starts_with(&format!("fence-{name}-{pid}-")));
-    if !is_holder || !is_stopped(pid) {
-        return;
-    }
     tracing::warn!(
         "process {pid} is stopped in the middle of writing to `{}`, which keeps everybody from writing; it is ended",
         path.display()

@@ -189,6 +189,16 @@ fn wait_for_other(times: i32) -> bool {
     times < 2500
 }
 
+/// Whoever is writing is waited for a tenth of a second, so that it can be looked at then.
+pub(super) fn wait_a_turn(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_handler(Some(|times| times < 70 && wait_for_other(times)))
+}
+
+/// Whether somebody else is writing.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+}
+
 /// A connection to a file that is [`prepare`]d.
 pub(super) fn connect(path: &Path, durability: Durability) -> Result<Connection, Error> {
     let connection = open(path)?;

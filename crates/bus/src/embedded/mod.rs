@@ -110,7 +110,9 @@ impl Embedded {
             file,
         };
         // What was started is ended by dropping `inner` if a later one fails.
-        let writes = file::connect(&inner.file, file::Durability::Full)?;
+        let mut writes = file::connect(&inner.file, file::Durability::Full)?;
+        file::wait_a_turn(&mut writes)
+            .map_err(|error| file::failed("opening", &inner.file, &error))?;
         let turn = writer::Turn::new(&inner.file, writes, queue, counters, Arc::clone(&wake));
         inner.threads.push(spawn("bus-write", move || turn.run())?);
         let watching = Arc::clone(&wake);

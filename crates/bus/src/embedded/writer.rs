@@ -237,6 +237,7 @@ impl Turn {
     /// Writes entries, however often that takes. Fails if it will never work, or if the bus is closed before it does.
     fn until_written(&mut self, entries: &[Entry]) -> Result<(), Error> {
         let mut pause = Duration::from_millis(20);
+        let patience = Instant::now() + fence::PATIENCE;
         loop {
             if let Some(error) = self.queue.broken() {
                 return Err(error);
@@ -248,6 +249,13 @@ impl Turn {
                 }
                 Err(error) => error,
             };
+            if file::is_busy(&error) && Instant::now() < patience {
+                // nobody keeps the leader from writing
+                if entries.iter().any(|entry| entry.taken.is_some()) {
+                    fence::end_stopped_writer(&self.path);
+                }
+                continue;
+            }
             let in_words = file::failed("writing to", &self.path, &error);
             if !file::may_pass(&error) {
                 return Err(in_words);

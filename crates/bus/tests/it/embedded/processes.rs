@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Lines, Read as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use bus::embedded::Embedded;
 use bus::{Bus, Cleanup, From, Outgoing, TopicPlan};
 use pretty_assertions::assert_eq;
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
 use super::{Options, Temporary};
 use crate::contract::{all, numbered, offsets, prepare, take, values, within_a_minute};
@@ -300,4 +302,47 @@ async fn a_bus_that_is_opened_twice_is_one_bus() {
             [number.to_string()]
         );
     }
+}
+
+/// Begins to write, and stops itself in the middle of it.
+#[test]
+#[ignore = "the process that another test starts"]
+fn stops_in_its_turn() {
+    let Ok(file) = std::env::var(CHILD) else {
+        return;
+    };
+    let database = rusqlite::Connection::open(file).unwrap();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    rustix::process::kill_process(rustix::process::getpid(), Signal::STOP).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_stopped_in_the_middle_of_writing_does_not_keep_the_leader_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = Embedded::open(folder.path(), options()).unwrap();
+    let [log, state] = log_and_state(&bus).await;
+    let fence = bus::Fence {
+        name: "lead".into(),
+        topic: state,
+        holder: "leader".to_owned(),
+    };
+    let leader = bus.take(&fence, None).await.unwrap();
+    let mut stopped = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "embedded::processes::stops_in_its_turn", "--ignored"])
+        .env(CHILD, bus.file())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_child(&stopped);
+    let state = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap();
+    assert!(state.is_some_and(|(_pid, status)| status.stopped()));
+    let begun = std::time::Instant::now();
+    leader.send(numbered(&log, 1, 0..10)).unwrap();
+    within_a_minute(leader.flush()).await.unwrap();
+    let took = begun.elapsed();
+    // it takes a tenth of a second; this is what a busy machine gets
+    assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+    let ended = stopped.wait().unwrap();
+    assert_eq!(ended.signal(), Some(Signal::KILL.as_raw()));
+    assert_eq!(all(&bus, &log).await.len(), 10);
 }
