@@ -66,9 +66,6 @@ pub(crate) async fn serve(args: &ServeArgs, context: &Context) -> CommandResult<
     } else {
         None
     };
-    context
-        .printer
-        .info(format!("alarm server of `{name}` on {}", choice.words()));
     let is_replica = args.replica;
     let ended = run(
         resolved,
@@ -96,6 +93,8 @@ async fn run(
 ) -> CommandResult<Outcome> {
     let name = resolved.configuration.as_str();
     let variables = &context.settings.channel_access;
+    let printer = &context.printer;
+    let mut is_said = false;
     loop {
         let pvs = ChannelAccess::start(ca::Configuration::from_environment(variables));
         let shell = Shell::open(
@@ -107,6 +106,9 @@ async fn run(
         )
         .await
         .map_err(|error| refused(&error, choice))?;
+        if !std::mem::replace(&mut is_said, true) {
+            printer.info(format!("alarm server of `{name}` on {}", choice.words()));
+        }
         let is_one_of_several = resolved.replica.is_some();
         let saying = Saying {
             standing: shell.standing(),
@@ -121,7 +123,6 @@ async fn run(
             ended = Box::pin(shell.run(context.cancel.clone())) => ended,
             failed = saying.say(is_one_of_several) => return Err(failed),
         };
-        let printer = &context.printer;
         match ended {
             Ok(End::Stopped) => printer.info("ended"),
             Ok(End::Shutdown) => printer.info("ended: a client of the bus asked for it"),
