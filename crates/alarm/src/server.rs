@@ -283,6 +283,9 @@ impl Server {
             let why = format!("it has {length} bytes, at most {LONGEST_VALUE} are read");
             return Err((ComplaintKind::TooLong, why));
         }
+        if record.topic == Topic::Command && Key::is_done(&record.key) {
+            return Ok(Vec::new());
+        }
         if record.topic == Topic::Command || Key::is_command(&record.key) {
             return self.command_record(record, now);
         }

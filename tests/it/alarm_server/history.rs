@@ -67,6 +67,11 @@ fn the_story_of_an_alarm_is_found_again_though_the_logger_is_killed() {
         ["OK", "MAJOR", "MAJOR_ACK", "OK"]
     );
     assert_eq!(changes[1]["value"], "90.0");
+    // who did it, though it came by the control API
+    let commands = bed.history(&["--commands", "--pv", "a"], 1);
+    assert_eq!(field(&commands, "user"), ["tester"]);
+    assert_eq!(field(&commands, "command"), ["acknowledge"]);
+    assert_ne!(field(&commands, "host"), [""]);
     let configured = bed.history(&["--configuration", "--pv", "a"], 1);
     assert_eq!(field(&configured, "user"), ["tester"]);
     // for people, and as a table

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use alarm::Time;
 use alarm::plan::ConfigRecord;
 use alarm::server::{Effect, News, Record, Selection, Server, Topic};
+use alarm::wire::key::Key;
 use bus::{Bus, Incoming, Writer};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -250,6 +251,10 @@ impl Owner {
             };
             let key = record.key.take().unwrap_or_default();
             if self.hear_replica(&record, &key) {
+                continue;
+            }
+            if topic == Topic::Command && Key::is_done(&key) {
+                // a note that this server or another made when it obeyed
                 continue;
             }
             let (offset, time) = (record.offset, record.time);

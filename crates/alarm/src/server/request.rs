@@ -2,6 +2,7 @@
 
 mod find;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::civil::DateTime;
@@ -10,11 +11,13 @@ use jiff::tz::TimeZone;
 use crate::config::Enabled;
 use crate::leaf::{Leaf, Told};
 use crate::path::AlarmPath;
-use crate::server::{Effect, Server};
+use crate::server::{Effect, Record, Server, Topic};
 use crate::severity::Severity;
 use crate::text::Text;
 use crate::time::Time;
 use crate::tree::ItemId;
+use crate::wire::command::{Command, CommandMessage};
+use crate::wire::key::Key;
 use crate::wire::state::Mode;
 
 /// Who wants something, and from where. Records that come of it are signed so.
@@ -257,12 +260,53 @@ impl Server {
             }
         }
         self.publish_time(&effects, now);
+        effects.splice(0..0, self.notes(request, who));
         let reply = Reply {
             touched,
             mode_before,
             mode: self.mode,
         };
         Ok((reply, effects))
+    }
+
+    /// What the history is told of a request, as clients of Phoebus write it. Records of the configuration tell by
+    /// themselves who enabled and disabled.
+    fn notes(&self, request: &Request, who: &Who) -> Vec<Effect> {
+        let (command, items) = match request {
+            Request::Acknowledge(items) => (Command::Acknowledge, items.as_slice()),
+            Request::Unacknowledge(items) => (Command::Unacknowledge, items.as_slice()),
+            Request::Maintenance(on) => (Command::Maintenance(*on), &[][..]),
+            Request::Notify(on) => (Command::Notify(*on), &[][..]),
+            Request::Reload => (Command::Restart, &[][..]),
+            Request::Enable(_)
+            | Request::Unshelve(_)
+            | Request::Disable { .. }
+            | Request::Shelve { .. } => return Vec::new(),
+        };
+        let mut paths: Vec<&AlarmPath> = items
+            .iter()
+            .flat_map(|wanted| self.find_items(wanted))
+            .filter_map(|id| self.tree.item(id).map(|item| &item.path))
+            .collect();
+        if !command.needs_item() {
+            paths.push(&self.root);
+        }
+        let text = CommandMessage {
+            user: who.user.clone(),
+            host: who.host.clone(),
+            command,
+        }
+        .write();
+        let mut seen = HashSet::new();
+        paths.retain(|path| seen.insert(*path));
+        let note = |path| {
+            Effect::Publish(Record {
+                topic: Topic::Command,
+                key: Key::done(path),
+                value: Some(text.clone()),
+            })
+        };
+        paths.into_iter().map(note).collect()
     }
 
     /// Does something to leaves and notes what came of it.

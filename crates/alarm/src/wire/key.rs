@@ -35,6 +35,9 @@ impl Kind {
     }
 }
 
+/// In front of a command that was obeyed when it was written: it tells who did it, and nobody obeys it.
+const DONE: &str = "done:";
+
 /// The key of a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -85,6 +88,16 @@ impl Key {
     pub fn is_command(text: &str) -> bool {
         text.split_once(':')
             .is_some_and(|(kind, _path)| kind == Kind::Command.name())
+    }
+
+    /// The key of a command that is written when it is obeyed already, on the topic of commands.
+    pub fn done(path: &AlarmPath) -> String {
+        format!("{DONE}{path}")
+    }
+
+    /// Whether a text is the key of a command that was obeyed already.
+    pub fn is_done(text: &str) -> bool {
+        text.starts_with(DONE)
     }
 
     /// What stands behind the colon: of a command any word may stand in front of it, on the topic of commands.

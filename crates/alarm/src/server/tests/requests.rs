@@ -13,6 +13,11 @@ fn who() -> Who {
     }
 }
 
+/// A command as it is noted for the history.
+fn by(word: &str) -> String {
+    format!(r#"{{"user":"op","host":"desk","command":"{word}"}}"#)
+}
+
 fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
@@ -54,16 +59,45 @@ fn acknowledging_touches_what_is_active_and_says_so() {
         touched,
         ["/X/a/one MAJOR MAJOR_ACK", "/X/b/one MAJOR MAJOR_ACK"]
     );
-    assert_eq!(written.len(), 2 + 2 + 1, "{written:?}");
+    let (notes, states) = written.split_at(2);
+    assert_eq!(
+        notes,
+        ["/X/a/one", "/X/b/one"].map(|path| format!("Command done:{path} {}", by("acknowledge")))
+    );
+    assert_eq!(states.len(), 2 + 2 + 1, "{states:?}");
     // of a group only what changed; a leaf that is named is answered for in any case
     let (touched, written) = ask(&mut server, &Request::Acknowledge(names(&["/X", "two"])), 3);
     assert_eq!(touched, ["/X/a/two OK OK unchanged"]);
-    assert_eq!(written, Vec::<String>::new());
+    assert_eq!(
+        written,
+        ["/X", "/X/a/two"].map(|path| format!("Command done:{path} {}", by("acknowledge")))
+    );
     let (touched, _) = ask(&mut server, &Request::Unacknowledge(names(&["/X/a"])), 4);
     assert_eq!(touched, ["/X/a/one MAJOR_ACK MAJOR"]);
     // without the leading slash, as in Phoebus
     let (touched, _) = ask(&mut server, &Request::Acknowledge(names(&["X/a"])), 5);
     assert_eq!(touched, ["/X/a/one MAJOR MAJOR_ACK"]);
+}
+
+#[test]
+fn a_note_of_what_was_done_is_not_obeyed() {
+    let mut server = tree();
+    server.news("one", &heard(Severity::Major, 1), at(1));
+    let request = Request::Acknowledge(names(&["/X/a/one"]));
+    let (_reply, effects) = server.request(&request, &who(), at(2)).unwrap();
+    let note = effects.into_iter().find_map(|effect| match effect {
+        Effect::Publish(record) if record.topic == Topic::Command => Some(record),
+        _ => None,
+    });
+    let note = note.unwrap();
+    // worse than what was acknowledged: nobody has seen it
+    server.news("one", &heard(Severity::Invalid, 3), at(3));
+    assert_eq!(server.record(&note, at(4)), []);
+    let command = Record {
+        key: note.key.replace("done:", "command:"),
+        ..note
+    };
+    assert_ne!(server.record(&command, at(5)), []);
 }
 
 #[test]
@@ -281,7 +315,14 @@ fn modes() {
         .request(&Request::Maintenance(true), &who(), at(3))
         .unwrap();
     assert!(!reply.is_changed());
-    assert_eq!(effects, []);
+    let note = |word: &str| {
+        Effect::Publish(Record {
+            topic: Topic::Command,
+            key: "done:/X".to_owned(),
+            value: Some(by(word)),
+        })
+    };
+    assert_eq!(effects, [note("maintenance")]);
     let (reply, _) = server
         .request(&Request::Notify(false), &who(), at(4))
         .unwrap();
@@ -289,7 +330,7 @@ fn modes() {
     assert!(server.take_changes().mode);
     assert!(!server.take_changes().mode);
     let (_, effects) = server.request(&Request::Reload, &who(), at(5)).unwrap();
-    assert_eq!(effects, [Effect::Restart]);
+    assert_eq!(effects, [note("restart"), Effect::Restart]);
 }
 
 #[test]
