@@ -17,6 +17,8 @@ pub struct Timing {
     pub silence: Duration,
     /// By so much earlier a leader that cannot give a sign of life stops acting.
     pub margin: Duration,
+    /// How long each of those who go first gets to take the place.
+    pub turn: Duration,
 }
 
 impl Default for Timing {
@@ -25,6 +27,7 @@ impl Default for Timing {
             beat: Duration::from_millis(500),
             silence: Duration::from_millis(1500),
             margin: Duration::from_millis(300),
+            turn: Duration::from_millis(700),
         }
     }
 }
@@ -45,6 +48,8 @@ pub enum Event {
     Gone,
     /// The bus cannot be reached: nothing can be heard, and nobody can speak.
     Deaf,
+    /// Somebody has written with the right to write: one leads, or is about to.
+    Written,
     /// The right to write was taken.
     Taken,
     /// Somebody else was faster, or it did not work.
@@ -119,6 +124,10 @@ pub struct Election {
     /// The newest term that was heard of.
     term: u64,
     has_leader: bool,
+    /// The leader has handed over.
+    is_free: bool,
+    /// So many others go first.
+    ahead: u32,
     heard: Duration,
     ticked: Duration,
     beaten: Duration,
@@ -133,6 +142,8 @@ impl Election {
             role: Role::Following,
             term,
             has_leader: term > 0,
+            is_free: false,
+            ahead: 0,
             heard: now,
             ticked: now,
             beaten: now,
@@ -156,6 +167,11 @@ impl Election {
         self.is_leading() && now.saturating_sub(self.confirmed) < patience
     }
 
+    /// So many others that stand by go first: several that took the right at once would only shut each other out.
+    pub fn let_go_first(&mut self, others: u32) {
+        self.ahead = others;
+    }
+
     /// Something has happened; what to do about it.
     pub fn handle(&mut self, event: Event, now: Duration) -> Option<Wish> {
         match event {
@@ -169,7 +185,7 @@ impl Election {
                 };
                 self.take(why)
             }
-            Event::Deaf => {
+            Event::Deaf | Event::Written => {
                 self.heard = now;
                 None
             }
@@ -219,14 +235,17 @@ impl Election {
         match self.role {
             Role::Following => {
                 let silence = now.saturating_sub(self.heard);
-                if silence < self.timing.silence {
+                let others = self.timing.turn * self.ahead;
+                let (patience, why) = if self.is_free {
+                    (others, Why::Farewell)
+                } else if self.has_leader {
+                    (self.timing.silence + others, Why::Silence(silence))
+                } else {
+                    (self.timing.silence + others, Why::First)
+                };
+                if silence < patience {
                     return None;
                 }
-                let why = if self.has_leader {
-                    Why::Silence(silence)
-                } else {
-                    Why::First
-                };
                 self.take(why)
             }
             Role::Leading => {
@@ -248,7 +267,8 @@ impl Election {
         self.term = term;
         self.has_leader = true;
         self.heard = now;
-        if farewell {
+        self.is_free = farewell;
+        if farewell && self.ahead == 0 {
             self.take(Why::Farewell)
         } else {
             None

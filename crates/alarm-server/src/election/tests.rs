@@ -82,6 +82,37 @@ fn nobody_has_led() {
     );
 }
 
+#[test]
+fn others_go_first() {
+    let beat = |term, farewell| Event::Beat { term, farewell };
+    let mut election = Election::new(Timing::default(), 1, ms(0));
+    election.let_go_first(1);
+    let until = |election: &mut Election, from: u64, to: u64| {
+        let moments = (from..=to).step_by(100);
+        let mut wishes = moments.filter_map(|moment| {
+            let wish = election.handle(Event::Tick, ms(moment))?;
+            Some((moment, wish))
+        });
+        wishes.next()
+    };
+    assert_eq!(until(&mut election, 100, 2100), None);
+    // the other one did
+    assert_eq!(election.handle(beat(2, false), ms(2150)), None);
+    assert_eq!(until(&mut election, 2200, 4100), None);
+    // one that is about to
+    assert_eq!(election.handle(Event::Written, ms(4150)), None);
+    assert_eq!(election.handle(beat(2, true), ms(4200)), None);
+    assert_eq!(until(&mut election, 4300, 4800), None);
+    assert_eq!(election.handle(beat(3, true), ms(4850)), None);
+    // the other one did not
+    let took = until(&mut election, 4900, 6000);
+    assert_eq!(took, Some((5600, Wish::Take(Why::Farewell))));
+    let mut election = Election::new(Timing::default(), 1, ms(0));
+    election.let_go_first(2);
+    let took = until(&mut election, 100, 4000);
+    assert_eq!(took, Some((2900, Wish::Take(Why::Silence(ms(2900))))));
+}
+
 /// A record: who wrote it with which right, and what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Written {
@@ -156,10 +187,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn never_two(chances in prop::collection::vec(chance(), 1..30)) {
+    fn never_two(chances in prop::collection::vec(chance(), 1..30), ahead in prop::array::uniform3(0..3_u32)) {
         let mut sea = Sea::default();
-        let mut nodes: Vec<Node> = (0..3).map(|_node| Node {
-            election: Election::new(Timing::default(), 0, ms(0)),
+        let mut nodes: Vec<Node> = ahead.iter().map(|ahead| Node {
+            election: {
+                let mut election = Election::new(Timing::default(), 0, ms(0));
+                election.let_go_first(*ahead);
+                election
+            },
             right: 0,
             out: VecDeque::new(),
             read: 0,

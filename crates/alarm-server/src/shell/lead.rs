@@ -5,6 +5,7 @@
 //! when the bus has confirmed the records that go with it: a leader that was shut out does nothing more, and its
 //! successor finds written what was begun.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,6 +26,10 @@ use crate::shell::publisher::Topics;
 const LOOK: Duration = Duration::from_millis(25);
 /// How often a stand-by says that it is there.
 const PRESENCE: Duration = Duration::from_secs(2);
+/// One that was not heard of for so long does not stand by any more.
+const ABSENCE: Duration = Duration::from_secs(5);
+/// So many go first at most.
+const MOST_AHEAD: u32 = 4;
 /// How long the right to write may take to get.
 const TAKING: Duration = Duration::from_mins(1);
 
@@ -32,6 +37,8 @@ const TAKING: Duration = Duration::from_mins(1);
 pub const LEADER: &str = "leader:";
 /// Key of those who stand by.
 pub const REPLICA: &str = "replica:";
+/// Key of the marks of whoever has the right to write, on Kafka.
+pub const MARK: &str = "fence:";
 /// Key of how far commands are obeyed.
 pub const COMMANDS: &str = "commands:";
 
@@ -118,6 +125,8 @@ pub(super) struct Lead {
     pub(super) has_followed: bool,
     /// What this one says of itself.
     pub(super) sign: Sign,
+    /// Others that stand by, and when they said so.
+    others: BTreeMap<String, Instant>,
     next_tick: Instant,
     next_presence: Instant,
     presence: Option<Arc<dyn Writer>>,
@@ -163,6 +172,7 @@ impl Lead {
             address,
             has_followed: false,
             sign,
+            others: BTreeMap::new(),
             next_tick: now,
             next_presence: now,
             presence,
@@ -220,6 +230,7 @@ impl Lead {
     /// A sign of life of another was read.
     pub(super) fn hear(&mut self, sign: Sign) -> Option<Wish> {
         self.has_followed |= !sign.farewell;
+        self.others.remove(&sign.name);
         let event = Event::Beat {
             term: sign.term,
             farewell: sign.farewell,
@@ -231,14 +242,33 @@ impl Lead {
         self.election.handle(event, self.now())
     }
 
+    /// Another one stands by.
+    pub(super) fn hear_other(&mut self, sign: Sign) {
+        if self.is_listening && sign.name != self.sign.name {
+            self.others.insert(sign.name, Instant::now());
+        }
+    }
+
+    /// How many others take the place of the leader before this one: those whose names come before its own. Where it can
+    /// be told whether the leader's process lives, the bus itself lets only one of them take it.
+    fn ahead(&mut self) -> u32 {
+        self.others.retain(|_name, heard| heard.elapsed() < ABSENCE);
+        let ahead = self.others.range(..self.sign.name.clone()).count();
+        u32::try_from(ahead).unwrap_or(u32::MAX).min(MOST_AHEAD)
+    }
+
     /// Something happened.
     pub(super) fn handle(&mut self, event: Event) -> Option<Wish> {
         let now = self.now();
         if event == Event::Tick {
             // a bus of this machine can always be read
             let is_remote = self.is_remote.load(Ordering::Acquire);
-            if is_remote && !self.bus.statistics().connected {
-                self.election.handle(Event::Deaf, now);
+            if is_remote {
+                let ahead = self.ahead();
+                self.election.let_go_first(ahead);
+                if !self.bus.statistics().connected {
+                    self.election.handle(Event::Deaf, now);
+                }
             }
             self.be_present();
         }

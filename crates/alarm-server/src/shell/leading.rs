@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::clock::Clock;
 use crate::election::{Event, Wish};
-use crate::shell::lead::{COMMANDS, LEADER, Lead, Sign, Step};
+use crate::shell::lead::{COMMANDS, LEADER, Lead, MARK, REPLICA, Sign, Step};
 use crate::shell::owner::Owner;
 use crate::shell::readiness::Part;
 use crate::shell::{Shell, ShellError, view};
@@ -297,7 +297,12 @@ impl Owner {
             }
             return true;
         }
-        if !key.starts_with(LEADER) {
+        if key.starts_with(MARK) {
+            self.elect(Event::Written);
+            return true;
+        }
+        let is_other = key.starts_with(REPLICA);
+        if !is_other && !key.starts_with(LEADER) {
             return false;
         }
         let Ok(sign) = serde_json::from_str::<Sign>(value) else {
@@ -307,7 +312,9 @@ impl Owner {
         let Some(lead) = &mut self.lead else {
             return false;
         };
-        if lead.is_listening {
+        if is_other {
+            lead.hear_other(sign);
+        } else if lead.is_listening {
             if !self.core.is_started() {
                 self.core.leader_lives(now);
             }
