@@ -142,9 +142,7 @@ pub(super) fn take(path: &Path, fence: &Fence, after: Option<u64>) -> Result<Tak
                 return Ok(taken);
             }
             Ok(None) => return Err(taken.error()),
-            Err(error)
-                if file::is_busy(&error) && Instant::now() < deadline =>
-            {
+            Err(error) if file::is_busy(&error) && Instant::now() < deadline => {
                 end_stopped_writer(path);
             }
             Err(error) => return Err(failed(error)),

@@ -323,6 +323,7 @@ pub(super) fn take(inner: &Inner, fence: &Fence) -> Result<Box<dyn Writer>, Erro
     // whoever had the right before sees from now on that it is gone
     match work.transact(&producer, &[]) {
         Ended::Committed => {}
+        Ended::Aborted(_) | Ended::Unknown(_) if is_fenced(&producer) => return Err(work.fenced()),
         Ended::Aborted(why) | Ended::Unknown(why) => return Err(work.failed(&why, None)),
     }
     let spawned = std::thread::Builder::new()
@@ -557,6 +558,17 @@ impl Work {
         }
         Err(KafkaError::MessageConsumption(Code::OperationTimedOut))
     }
+}
+
+/// Whether another producer has the transactional id by now.
+fn is_fenced(producer: &Producer) -> bool {
+    let fatal = producer.client().fatal_error();
+    fatal.is_some_and(|(code, _why)| {
+        matches!(
+            code,
+            Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch
+        )
+    })
 }
 
 fn mark_key(name: &str) -> String {

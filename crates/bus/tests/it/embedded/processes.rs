@@ -328,7 +328,11 @@ async fn whoever_is_stopped_in_the_middle_of_writing_does_not_keep_the_leader_fr
     };
     let leader = bus.take(&fence, None).await.unwrap();
     let mut stopped = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "embedded::processes::stops_in_its_turn", "--ignored"])
+        .args([
+            "--exact",
+            "embedded::processes::stops_in_its_turn",
+            "--ignored",
+        ])
         .env(CHILD, bus.file())
         .stdout(Stdio::null())
         .spawn()
