@@ -38,15 +38,16 @@ user=operator guest=guest password=only-for-tests
 say() { printf '%s: %s\n' "$program" "$*" >&2; }
 fail() { printf '%s: error: %s\n' "$program" "$1" >&2; shift; for line in "$@"; do printf '  hint: %s\n' "$line" >&2; done; exit 1; }
 usage() { sed -n '2,/^$/{s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}" >&2; exit 2; }
+. "$bed/part.bash"
 
-name=default version= nodes= secure= die_with=
+name=default version= nodes= secure= watcher=
 while [ $# -gt 0 ]; do
     case $1 in
         --name) name=$2; shift 2 ;;
         --version) version=$2; shift 2 ;;
         --nodes) nodes=$2; shift 2 ;;
         --secure) secure=yes; shift ;;
-        --die-with) die_with=$2; shift 2 ;;
+        --die-with) watcher=$2; shift 2 ;;
         *) break ;;
     esac
 done
@@ -56,56 +57,14 @@ if [ -e "$state/settings" ]; then . "$state/settings"; fi
 : "${version:=4.1.0}" "${nodes:=1}"
 library=$home/$version/lib
 
-prerequisites() {
-    local need=()
-    command -v java >/dev/null || need+=(default-jre-headless)
-    command -v mvn >/dev/null || need+=(maven)
-    command -v openssl >/dev/null || need+=(openssl)
-    [ ${#need[@]} -gt 0 ] || return 0
-    { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; } || fail "missing: ${need[*]}" "install the packages ${need[*]}"
-    say "installing ${need[*]} from Debian"
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null; } >&2 ||
-        fail "cannot install ${need[*]}"
-}
-
 fetch() {
     [ ! -e "$library/complete" ] || return 0
-    prerequisites
-    say "fetching Kafka $version from Maven Central (about 50 MB)"
-    rm -rf "${home:?}/$version"
-    mkdir -p "$library"
-    cat >"$home/$version/pom.xml" <<XML
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>testbed</groupId><artifactId>kafka</artifactId><version>1</version>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$version</version></dependency>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$version</version></dependency>
-    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
-  </dependencies>
-</project>
-XML
-    (cd "$home/$version" && mvn -B -q dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=lib) >"$home/$version/log" 2>&1 ||
-        { tail -n 5 "$home/$version/log" >&2; fail "maven cannot fetch Kafka $version (log: \`$home/$version/log\`)"; }
+    java_prerequisites openssl=openssl
+    maven_fetch "$home/$version" "Kafka $version" "org.apache.kafka:kafka_2.13:$version" "org.apache.kafka:kafka-tools:$version" \
+        org.slf4j:slf4j-simple:1.7.36
     # one binding of the logger; some versions bring another
     find "$library" -name 'slf4j-reload4j*' -delete
     touch "$library/complete"
-}
-
-# Ports that are free now, and that the kernel does not give to others while a broker is down: below its own range.
-free_ports() {
-    python3 - "$1" <<'PYTHON'
-import random, socket, sys
-taken = []
-while len(taken) < int(sys.argv[1]):
-    one = socket.socket()
-    try:
-        one.bind(("127.0.0.1", random.randrange(15000, 32000)))
-        taken.append(one)
-    except OSError:
-        pass
-print(*(one.getsockname()[1] for one in taken))
-PYTHON
 }
 
 certificates() {
@@ -245,12 +204,6 @@ start_nodes() { # [NODE]...
     for node in "$@"; do await "$node"; done
 }
 
-# The descriptors of a caller are closed, so that nobody waits for this one.
-watch_over() {
-    [ -n "$die_with" ] || return 0
-    setsid bash -c 'tail --pid="$1" -f /dev/null; exec "$2" --name "$3" down' - "$die_with" "$bed/kafka.sh" "$name" >/dev/null 2>&1 </dev/null 9>&- &
-}
-
 kill_nodes() { # [NODE]...
     local node
     for node in "$@"; do
@@ -292,11 +245,11 @@ case $1 in
         fetch
         locked "$home/state/$name.lock"
         if ! all_run; then
-            prerequisites
+            java_prerequisites openssl=openssl
             [ -e "$state/settings" ] || create
             mapfile -t every < <(seq "$nodes")
             start_nodes "${every[@]}"
-            watch_over
+            [ -z "$watcher" ] || die_with "$watcher" "$bed/$program" --name "$name" down
         fi
         say "\`$name\`, Kafka $version, answers: $(servers PLAIN)"
         print_environment

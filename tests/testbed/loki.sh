@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # A real Loki on the loopback interface, as the log store that old log lines come from.
 #
-#   loki.sh up       build it once, and start it; idempotent
-#   loki.sh env      print LOKI_URL=…
-#   loki.sh status   exit 0 if it answers, 3 if not
-#   loki.sh down     stop it and remove what it stored
-#   loki.sh build    only build it
+#   loki.sh [OPTION]... up       build it once, and start it; idempotent
+#   loki.sh [OPTION]... env      print LOKI_URL=…
+#   loki.sh [OPTION]... status   exit 0 if it answers, 3 if not
+#   loki.sh [OPTION]... kill     end it with SIGKILL
+#   loki.sh [OPTION]... start    start it again on the same port, with what it had stored
+#   loki.sh [OPTION]... down     end it and remove what it stored
+#   loki.sh build                only build it
+#
+#   --name NAME      several side by side (default: `default`)
+#   --die-with PID   is ended when that process ends
 #
 # Loki 3.7.8 is built from Go modules (minutes; kept in .cache/testbed/loki). What it stores is a folder; lines may be
 # of any time, so that tests can tell of last week: those older than three hours are found after a POST to /flush.
@@ -23,15 +28,26 @@ say() { printf '%s: %s\n' "$program" "$*" >&2; }
 fail() { printf '%s: error: %s\n' "$program" "$1" >&2; shift; for line in "$@"; do printf '  hint: %s\n' "$line" >&2; done; exit 1; }
 usage() { sed -n '2,/^$/{s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
+name=default watcher= option=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --name) name=$2 option=(--name "$2"); shift 2 ;;
+        --die-with) watcher=$2; shift 2 ;;
+        *) break ;;
+    esac
+done
+
 version=v3.7.8
 home=$project/.cache/testbed/loki
 binary=$home/bin/loki
 state=$home/state
+[ "$name" = default ] || state=$home/state-$name
 . "$bed/go.bash"
+. "$bed/part.bash"
 
 pid_of() { cat "$state/pid" 2>/dev/null || true; }
 is_running() { local pid; pid=$(pid_of); [ -n "$pid" ] && [ "$(readlink "/proc/$pid/exe" 2>/dev/null)" = "$binary" ]; }
-url() { echo "http://127.0.0.1:$(cat "$state/port")"; }
+url() { echo "http://127.0.0.1:$(cut -d' ' -f1 "$state/ports")"; }
 answers() { is_running && curl -fs --max-time 5 "$(url)/ready" >/dev/null 2>&1; }
 
 # Loki's own go.mod replaces one of its modules by a folder that is not part of the published sources; what it
@@ -49,17 +65,11 @@ build() {
     go_tidy_up
 }
 
-free_ports() {
-    python3 -c 'import socket
-taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-print(*(one.getsockname()[1] for one in taken))'
-}
-
 start() {
     local http grpc waited=0
     mkdir -p "$state"
-    read -r http grpc < <(free_ports)
-    echo "$http" >"$state/port"
+    [ -e "$state/ports" ] || free_ports 2 >"$state/ports"
+    read -r http grpc <"$state/ports"
     cat >"$state/loki.yaml" <<YAML
 auth_enabled: false
 analytics: {reporting_enabled: false}
@@ -96,6 +106,11 @@ YAML
     done
 }
 
+stop() { # SIGNAL
+    ! is_running || kill -"$1" "$(pid_of)"
+    while is_running; do sleep 0.1; done
+}
+
 mkdir -p "$home"
 exec 9>"$home/lock"
 flock 9
@@ -104,7 +119,11 @@ case ${1:-} in
     build) build ;;
     up)
         build
-        answers || { is_running && kill "$(pid_of)"; start; }
+        answers || {
+            stop KILL
+            start
+            [ -z "$watcher" ] || die_with "$watcher" "$bed/$program" "${option[@]}" down
+        }
         say "answers: $(url)"
         ;;
     env)
@@ -115,11 +134,13 @@ case ${1:-} in
         answers || { say 'loki does not run'; exit 3; }
         echo "answers: $(url)"
         ;;
+    kill) stop KILL ;;
+    start)
+        [ -e "$state/ports" ] || fail "there is no loki called \`$name\`" "$0 ${option[*]} up"
+        answers || start
+        ;;
     down)
-        if is_running; then
-            kill "$(pid_of)"
-            while is_running; do sleep 0.1; done
-        fi
+        stop TERM
         rm -rf "$state"
         ;;
     *) usage ;;
