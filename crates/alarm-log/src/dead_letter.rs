@@ -3,7 +3,7 @@
 //! A record that is given again after a failure is not written again, as long as it is among the last in the file.
 
 use std::collections::HashSet;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -11,14 +11,12 @@ use bus::Incoming;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::database::{Error, failed_file, open_private};
+use crate::database::{Error, failed_file};
+use crate::lines;
 use crate::spool::Item;
 
 /// The file's name in the folder of the spool.
 pub const FILE_NAME: &str = "dead-letter.jsonl";
-/// How much of its end is searched for what is there already, in bytes.
-const TAIL: u64 = 16 << 20;
-
 /// The most identities that are kept in memory.
 const KNOWN: usize = 100_000;
 
@@ -114,29 +112,18 @@ impl DeadLetters {
     /// It cannot be read or written.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(FILE_NAME);
-        let opened = || -> std::io::Result<Open> {
-            let mut file = open_private(&path)?;
-            let length = file.metadata()?.len();
-            let begin = length.saturating_sub(TAIL);
-            file.seek(SeekFrom::Start(begin))?;
-            let mut tail = Vec::new();
-            file.read_to_end(&mut tail)?;
-            let whole = tail
-                .iter()
-                .rposition(|byte| *byte == b'\n')
-                .map_or(0, |at| at + 1);
-            if whole < tail.len() {
-                file.set_len(begin + whole as u64)?;
-            }
-            file.seek(SeekFrom::End(0))?;
-            let known = tail[..whole]
-                .split(|byte| *byte == b'\n')
-                .filter_map(|line| serde_json::from_slice::<Letter>(line).ok())
-                .map(|letter| letter.identity())
-                .collect();
-            Ok(Open { file, known })
+        let opened = lines::open(&path, lines::TAIL);
+        let opened = opened.map_err(|error| failed_file("opening", &path, &error))?;
+        let known = opened
+            .tail
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice::<Letter>(line).ok())
+            .map(|letter| letter.identity())
+            .collect();
+        let open = Open {
+            file: opened.file,
+            known,
         };
-        let open = opened().map_err(|error| failed_file("opening", &path, &error))?;
         Ok(Self {
             path,
             open: Mutex::new(open),
@@ -213,7 +200,9 @@ mod tests {
         drop(letters);
         let path = folder.path().join(FILE_NAME);
         let mut text = fs_err::read_to_string(&path).unwrap();
-        text.push_str(r#"{"sink":"sqlite:x","rea"#);
+        text.push_str(r#"{"sink":"sqlite:x","reason":""#);
+        // longer than what is looked at
+        text.push_str(&"x".repeat(usize::try_from(lines::TAIL).unwrap() + 1));
         fs_err::write(&path, text).unwrap();
         let letters = DeadLetters::open(folder.path()).unwrap();
         assert_eq!(letters.write(&[letter(2), letter(3)]).unwrap(), 1);

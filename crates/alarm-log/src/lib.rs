@@ -13,6 +13,7 @@ pub mod drain;
 mod entry;
 pub mod import;
 pub mod intake;
+mod lines;
 pub mod logger;
 pub mod phoebus;
 pub mod query;

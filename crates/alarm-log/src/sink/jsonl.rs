@@ -11,7 +11,7 @@ mod search;
 mod tests;
 
 use std::collections::HashSet;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,6 +25,7 @@ use rustix::fs::FlockOperation;
 use self::files::File;
 use crate::database::{self, Error, away, failed_file};
 use crate::entry::Entry;
+use crate::lines;
 use crate::sink::sqlite::Retention;
 use crate::sink::{Outcome, Sink, TryLater};
 
@@ -32,8 +33,6 @@ pub use search::JsonlHistory;
 
 /// A file is finished when it has so many bytes.
 const LARGE: u64 = 64 << 20;
-/// How much of the last files is searched for what may be given again.
-const TAIL: u64 = 16 << 20;
 
 /// Topic, offset and time.
 type Identity = (Arc<str>, u64, Timestamp);
@@ -180,24 +179,12 @@ impl Writer {
             self.remember(&text);
             return Ok(());
         }
-        let mut file = database::open_private(&self.folder.join(last.name()))?;
-        let length = file.metadata()?.len();
-        let begin = length.saturating_sub(TAIL);
-        file.seek(SeekFrom::Start(begin))?;
-        let mut tail = Vec::new();
-        file.read_to_end(&mut tail)?;
-        let whole = tail
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |place| place + 1);
-        if whole < tail.len() {
-            file.set_len(begin + whole as u64)?;
-        }
-        self.remember(&tail[..whole]);
+        let opened = lines::open(&self.folder.join(last.name()), lines::TAIL)?;
+        self.remember(&opened.tail);
         self.current = Some(Current {
             named: last.clone(),
-            file,
-            length: begin + whole as u64,
+            file: opened.file,
+            length: opened.length,
         });
         Ok(())
     }
@@ -205,7 +192,7 @@ impl Writer {
     fn remember(&mut self, text: &[u8]) {
         let from = text
             .len()
-            .saturating_sub(usize::try_from(TAIL).unwrap_or(usize::MAX));
+            .saturating_sub(usize::try_from(lines::TAIL).unwrap_or(usize::MAX));
         let lines = text[from..].split(|byte| *byte == b'\n');
         let entries = lines.filter_map(|line| serde_json::from_slice::<Entry>(line).ok());
         self.recent.extend(entries.map(|entry| identity(&entry)));
