@@ -2,7 +2,7 @@
 # Comparison tables: `ioc` side by side with the named peer, in one run, on this machine. Figures are medians; the
 # ratio is what counts, because machines differ. Run by `make bench`.
 #
-#   IOC=path/to/release/ioc benches/run.sh [start|render|versions|build|size|ps|fleet|deploy|bus|ca|alarm|alarm_kafka]...
+#   IOC=path/to/release/ioc benches/run.sh [start|render|versions|build|size|ps|fleet|deploy|bus|ca|alarm|alarm_kafka|alarm_log]...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -454,6 +454,24 @@ alarm_kafka() {
     row "SIGKILL to the missed alarm, 1,000 PVs" "$(alarm_value kafka.kill kill_to_alarm_seconds 2) s" '6.1 s' - '< 1 s'
 }
 
+# 50,000 states that are on the bus in files, from the start of the logger until all are found. Phoebus' logger was recorded on
+# a machine of the same size and is not measured beside ours.
+alarm_log() {
+    local sinks=${ALARM_SINKS:-$root/target/release/examples/sinks} at
+    [ -n "${ALARM_SINKS:-}" ] || cargo build --quiet --release --locked --package alarm-log --example sinks
+    "$sinks" sqlite >"$work/alarm.sqlite"
+    "$bed/elasticsearch.sh" --name bench --die-with $$ up
+    at=$("$bed/elasticsearch.sh" --name bench env | cut -d= -f2)
+    # templates, indices and the server's own compiler are there in the second run
+    "$sinks" "$at" >/dev/null
+    "$sinks" "$at" >"$work/alarm.elasticsearch"
+    "$bed/elasticsearch.sh" --name bench down
+    header "The alarm logger: 50,000 records on the bus until all are found (peer: Phoebus' logger 5.0.5, recorded elsewhere)"
+    row "in Elasticsearch 8.2.0" "$(alarm_value elasticsearch seconds 2) s" '10.6 s' - '< 3 s'
+    row "memory of the logger" "$(alarm_value elasticsearch memory_mib 0) MiB" '528 MiB' - '< 60 MiB'
+    row "in SQLite" "$(alarm_value sqlite seconds 2) s" - - '< 1 s'
+}
+
 # From the end of a leading alarm server to the first record of the next one, on both buses.
 replicas() {
     local ours=$root/target/release/examples/takeover bus place
@@ -471,5 +489,5 @@ replicas() {
 }
 
 printf 'ioc %s, %s processors, %s\n' "$("$IOC" --version | cut -d' ' -f2)" "$(nproc)" "$(uname -sm)"
-if [ $# -eq 0 ]; then set -- start render versions build size ps fleet deploy bus ca alarm alarm_kafka replicas; fi
+if [ $# -eq 0 ]; then set -- start render versions build size ps fleet deploy bus ca alarm alarm_kafka alarm_log replicas; fi
 for part in "$@"; do "$part"; done

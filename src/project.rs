@@ -12,7 +12,8 @@ use serde::Deserialize;
 use crate::diagnostic::{Diagnostic, Place, nearest};
 
 pub use alarm::{
-    AlarmTable, CommandsTable, MailTable, MailTls, NotificationsTable, ServerTable, TemplateTable,
+    AlarmTable, CommandsTable, ElasticsearchTable, LokiTable, MailTable, MailTls,
+    NotificationsTable, ServerTable, TemplateTable,
     WebhooksTable,
 };
 

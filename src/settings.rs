@@ -11,7 +11,7 @@ use crate::cli::global::GlobalArgs;
 use crate::project::{self, Backend, FILE_NAME, Mirror, ProjectFile};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
-pub use alarm::AlarmSettings;
+pub use alarm::{AlarmSettings, ElasticsearchSettings, LokiSettings, Secret, ServiceSettings};
 
 /// Everything that does not depend on the verb.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 part=${1:-all}
 bed=tests/testbed
-real_parts=(helm softioc engine podman modules registry kubernetes loki kafka)
+real_parts=(helm softioc engine podman modules registry kubernetes loki kafka elasticsearch opensearch)
 times=()
 started=$SECONDS
 
@@ -37,13 +37,21 @@ deny() {
     "$tool" --locked check bans licenses sources
 }
 
+# Two parts have one script.
+part() { # PART VERB
+    case $1 in
+    opensearch) "$bed/elasticsearch.sh" --opensearch "$2" ;;
+    *) "$bed/$1.sh" "$2" ;;
+    esac
+}
+
 # Starts the real parts and exports how to reach them. One that cannot be had fails under CI=true.
 testbed() {
     local script
     for script in "$@"; do
-        if "$bed/$script.sh" up; then
+        if part "$script" up; then
             set -a
-            eval "$("$bed/$script.sh" env)"
+            eval "$(part "$script" env)"
             set +a
         elif [ "${CI:-}" = true ]; then
             printf 'error: the real part `%s` is missing, and CI=true\n' "$script" >&2
@@ -68,7 +76,7 @@ unit() {
     cargo test --package ioc --locked --no-run
     # Recordings are replayed in their own time: nothing else may have the processors.
     [ -z "${ahead:-}" ] || wait "$ahead" || true
-    testbed helm softioc kafka
+    testbed helm softioc kafka loki elasticsearch opensearch
     cargo test --workspace --exclude ioc --locked
     cargo test --package ioc --lib --locked
 }
@@ -105,7 +113,7 @@ all)
 lint | deny | unit | integration | soak) timed "$part" "$part" ;;
 testbed)
     testbed "${real_parts[@]}"
-    for script in "${real_parts[@]}"; do "$bed/$script.sh" env || true; done
+    for script in "${real_parts[@]}"; do part "$script" env || true; done
     ;;
 *)
     echo "usage: $0 [lint|deny|unit|integration|soak|testbed]" >&2

@@ -6,13 +6,18 @@ use std::time::Duration;
 
 use alarm_log::database::{Error, Failure};
 use alarm_log::query::{History, NoAnswer};
+use alarm_log::remote::{Fault, check_address};
 use alarm_log::sink::Sink;
+use alarm_log::sink::elasticsearch::{ElasticsearchHistory, ElasticsearchSink};
 use alarm_log::sink::jsonl::{JsonlHistory, JsonlSink};
+use alarm_log::sink::loki::{LokiHistory, LokiSink};
 use alarm_log::sink::sqlite::{Retention, SqliteHistory, SqliteSink};
 
 use crate::alarm::bus::Choice;
 use crate::settings::Settings;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+
+mod service;
 
 /// A sink as it is written on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +26,33 @@ pub enum Address {
     Sqlite(PathBuf),
     /// `jsonl:FOLDER`
     Jsonl(PathBuf),
+    /// `elasticsearch:URL`
+    Elasticsearch(String),
+    /// `loki:URL`
+    Loki(String),
 }
 
 /// The forms that are understood.
-const FORMS: &str = "`sqlite:FILE` or `jsonl:FOLDER`";
+const FORMS: &str =
+    "`sqlite:FILE`, `jsonl:FOLDER`, `elasticsearch:https://HOST:9200` or `loki:https://HOST:3100`";
+
+/// What was opened, and what the user should know about it.
+#[derive(Debug)]
+pub struct Reached<T> {
+    /// What was opened.
+    pub opened: T,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl<T> Reached<T> {
+    fn quietly(opened: T) -> Self {
+        Self {
+            opened,
+            warnings: Vec::new(),
+        }
+    }
+}
 
 impl Address {
     /// Reads an address.
@@ -44,9 +72,16 @@ impl Address {
         if rest.is_empty() {
             return Err(wrong(format!("`{text}` does not say where the sink is")));
         }
+        let url = || {
+            check_address(rest)
+                .map(|url| url.to_string())
+                .map_err(|fault| wrong(fault.to_string()))
+        };
         match scheme {
             "sqlite" => Ok(Self::Sqlite(PathBuf::from(rest))),
             "jsonl" => Ok(Self::Jsonl(PathBuf::from(rest))),
+            "elasticsearch" => Ok(Self::Elasticsearch(url()?)),
+            "loki" => Ok(Self::Loki(url()?)),
             other => Err(wrong(format!("`{other}` is no kind of sink"))),
         }
     }
@@ -56,22 +91,44 @@ impl Address {
         Self::Sqlite(settings.state.join("alarm-history.db"))
     }
 
-    /// Opens it for writing.
+    /// Opens it for writing what is logged of some configurations.
     ///
     /// # Errors
     ///
-    /// It cannot be opened, or is something else.
-    pub fn sink(&self, retention: Retention) -> CommandResult<Box<dyn Sink>> {
+    /// It cannot be opened, or is something else. A service that does not answer now is no error: the spool waits for it.
+    pub async fn sink(
+        &self,
+        retention: Retention,
+        configurations: &[String],
+        settings: &Settings,
+    ) -> CommandResult<Reached<Box<dyn Sink>>> {
         match self {
             Self::Sqlite(path) => {
                 let path = absolute(path)?;
                 let sink = SqliteSink::open(&path, retention).map_err(|error| refused(&error))?;
-                Ok(Box::new(sink))
+                Ok(Reached::quietly(Box::new(sink)))
             }
             Self::Jsonl(folder) => {
                 let folder = absolute(folder)?;
                 let sink = JsonlSink::open(&folder, retention).map_err(|error| refused(&error))?;
-                Ok(Box::new(sink))
+                Ok(Reached::quietly(Box::new(sink)))
+            }
+            Self::Elasticsearch(url) => {
+                let remote = service::elasticsearch(url, settings)?;
+                let mut warnings = service::warnings(&remote, retention);
+                let options = service::elasticsearch_options(settings)?;
+                let mut sink = ElasticsearchSink::new(remote, options);
+                later(sink.check(configurations).await, &mut warnings)?;
+                let opened = Box::new(sink);
+                Ok(Reached { opened, warnings })
+            }
+            Self::Loki(url) => {
+                let remote = service::loki(url, settings)?;
+                let mut warnings = service::warnings(&remote, retention);
+                let sink = LokiSink::new(remote);
+                later(sink.check().await, &mut warnings)?;
+                let opened = Box::new(sink);
+                Ok(Reached { opened, warnings })
             }
         }
     }
@@ -80,16 +137,32 @@ impl Address {
     ///
     /// # Errors
     ///
-    /// There is none, or it is something else.
-    pub fn history(&self) -> CommandResult<Opened> {
+    /// There is none, it is something else, or it does not answer.
+    pub async fn history(&self, settings: &Settings) -> CommandResult<Reached<Opened>> {
         match self {
             Self::Sqlite(path) => {
                 let opened = SqliteHistory::open(path).map_err(|error| refused(&error))?;
-                Ok(Opened::Sqlite(opened))
+                Ok(Reached::quietly(Opened::Sqlite(opened)))
             }
             Self::Jsonl(folder) => {
                 let opened = JsonlHistory::open(folder).map_err(|error| refused(&error))?;
-                Ok(Opened::Jsonl(opened))
+                Ok(Reached::quietly(Opened::Other(Arc::new(opened))))
+            }
+            Self::Elasticsearch(url) => {
+                let remote = service::elasticsearch(url, settings)?;
+                let warnings = service::warnings(&remote, Retention::default());
+                let history = ElasticsearchHistory::new(remote);
+                stands(history.check().await)?;
+                let opened = Opened::Other(Arc::new(history));
+                Ok(Reached { opened, warnings })
+            }
+            Self::Loki(url) => {
+                let remote = service::loki(url, settings)?;
+                let warnings = service::warnings(&remote, Retention::default());
+                let history = LokiHistory::new(remote);
+                stands(history.check().await)?;
+                let opened = Opened::Other(Arc::new(history));
+                Ok(Reached { opened, warnings })
             }
         }
     }
@@ -100,7 +173,31 @@ impl std::fmt::Display for Address {
         match self {
             Self::Sqlite(path) => write!(formatter, "sqlite:{}", path.display()),
             Self::Jsonl(folder) => write!(formatter, "jsonl:{}", folder.display()),
+            Self::Elasticsearch(url) => {
+                write!(formatter, "elasticsearch:{}", url.trim_end_matches('/'))
+            }
+            Self::Loki(url) => write!(formatter, "loki:{}", url.trim_end_matches('/')),
         }
+    }
+}
+
+/// What will pass is told when something is searched for.
+fn stands(checked: Result<(), Fault>) -> CommandResult<()> {
+    match checked {
+        Err(fault) if !fault.may_pass() => Err(service::failed(&fault)),
+        _ => Ok(()),
+    }
+}
+
+/// What will pass is said and waited for.
+fn later(checked: Result<(), Fault>, warnings: &mut Vec<String>) -> CommandResult<()> {
+    match checked {
+        Ok(()) => Ok(()),
+        Err(fault) if fault.may_pass() => {
+            warnings.push(format!("{fault}; records wait in the spool until it does"));
+            Ok(())
+        }
+        Err(fault) => Err(service::failed(&fault)),
     }
 }
 
@@ -111,12 +208,12 @@ fn absolute(path: &Path) -> CommandResult<PathBuf> {
 }
 
 /// A history that was opened.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Opened {
-    /// In a file.
+    /// In a file, which can do more than be searched.
     Sqlite(SqliteHistory),
-    /// In a folder.
-    Jsonl(JsonlHistory),
+    /// Another.
+    Other(Arc<dyn History>),
 }
 
 impl Opened {
@@ -124,7 +221,7 @@ impl Opened {
     pub fn history(&self) -> Arc<dyn History> {
         match self {
             Self::Sqlite(history) => Arc::new(history.clone()),
-            Self::Jsonl(history) => Arc::new(history.clone()),
+            Self::Other(history) => Arc::clone(history),
         }
     }
 }
@@ -229,6 +326,10 @@ mod tests {
             Address::parse("sqlite:/srv/a:b.db").unwrap(),
             Address::Sqlite("/srv/a:b.db".into())
         );
+        assert_eq!(
+            Address::parse("elasticsearch:https://search:9200/").unwrap(),
+            Address::Elasticsearch("https://search:9200/".into())
+        );
         let rows = [
             (
                 "alarms.db",
@@ -236,6 +337,14 @@ mod tests {
             ),
             ("sqlite:", "`sqlite:` does not say where the sink is"),
             ("mysql:x", "`mysql` is no kind of sink"),
+            (
+                "elasticsearch:search:9200",
+                "`search:9200` is no address of a service: it begins with `http://` or `https://`",
+            ),
+            (
+                "elasticsearch:https://me:secret@search",
+                "`https://…@search` has a login in it: keys and passwords stand in files, not in addresses",
+            ),
         ];
         for (text, expected) in rows {
             assert_eq!(Address::parse(text).unwrap_err().to_string(), expected);

@@ -33,6 +33,50 @@ pub struct AlarmTable {
     pub webhooks: Option<WebhooksTable>,
     /// How the alarm server tells people.
     pub notifications: Option<NotificationsTable>,
+    /// How Elasticsearch or OpenSearch is reached, as a sink of the alarm logger.
+    #[serde(default)]
+    pub elasticsearch: ElasticsearchTable,
+    /// How Loki is reached, as a sink of the alarm logger.
+    #[serde(default)]
+    pub loki: LokiTable,
+}
+
+/// `[alarm.elasticsearch]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ElasticsearchTable {
+    /// File with an API key, relative to the project.
+    pub api_key_file: Option<PathBuf>,
+    /// User, with `password-file`.
+    pub user: Option<String>,
+    /// File with the password of `user`, relative to the project.
+    pub password_file: Option<PathBuf>,
+    /// Certificates in PEM form that are trusted besides those of the machine, relative to the project.
+    pub ca_file: Option<PathBuf>,
+    /// Whether documents are sent compressed.
+    pub compress: Option<bool>,
+    /// How much time an index covers: `never` (all), `year`, `month`, `week`, `day`.
+    pub rotation: Option<String>,
+    /// Whether index templates that are missing are made.
+    pub templates: Option<bool>,
+}
+
+/// `[alarm.loki]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LokiTable {
+    /// File with a bearer token, relative to the project.
+    pub token_file: Option<PathBuf>,
+    /// User, with `password-file`.
+    pub user: Option<String>,
+    /// File with the password of `user`, relative to the project.
+    pub password_file: Option<PathBuf>,
+    /// Certificates in PEM form that are trusted besides those of the machine, relative to the project.
+    pub ca_file: Option<PathBuf>,
+    /// Whether lines are sent compressed.
+    pub compress: Option<bool>,
+    /// Tenant, where the store has several.
+    pub tenant: Option<String>,
 }
 
 /// `[alarm.server]`

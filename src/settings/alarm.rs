@@ -1,9 +1,13 @@
 //! Settings of the alarm system.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::Layers;
-use crate::project::{CommandsTable, MailTable, NotificationsTable, ServerTable, WebhooksTable};
+use crate::project::{
+    AlarmTable, CommandsTable, ElasticsearchTable, LokiTable, MailTable, NotificationsTable,
+    ProjectFile, ServerTable, WebhooksTable,
+};
 
 /// The alarm system: its bus, its server and its clients. Paths are absolute.
 #[derive(Debug, Clone)]
@@ -32,6 +36,63 @@ pub struct AlarmSettings {
     pub notifications: NotificationsTable,
     /// Folder in which notices wait if nothing else is said.
     pub notices: PathBuf,
+    /// Elasticsearch or OpenSearch as a sink of the logger.
+    pub elasticsearch: ElasticsearchSettings,
+    /// Loki as a sink of the logger.
+    pub loki: LokiSettings,
+}
+
+/// Where a secret is.
+#[derive(Clone)]
+pub enum Secret {
+    /// Here: it was in the environment.
+    Text(String),
+    /// In a file.
+    File(PathBuf),
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(_) => formatter.write_str("Text(…)"),
+            Self::File(path) => formatter.debug_tuple("File").field(path).finish(),
+        }
+    }
+}
+
+/// How a service of the site is reached.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceSettings {
+    /// An API key or a bearer token.
+    pub key: Option<Secret>,
+    /// User, with a password.
+    pub user: Option<String>,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// Certificates in PEM form that are trusted besides those of the machine.
+    pub ca_file: Option<PathBuf>,
+    /// Whether what is sent is compressed.
+    pub compress: bool,
+}
+
+/// Elasticsearch or OpenSearch.
+#[derive(Debug, Clone)]
+pub struct ElasticsearchSettings {
+    /// How it is reached.
+    pub service: ServiceSettings,
+    /// How much time an index covers.
+    pub rotation: String,
+    /// Whether index templates that are missing are made.
+    pub templates: bool,
+}
+
+/// Loki.
+#[derive(Debug, Clone)]
+pub struct LokiSettings {
+    /// How it is reached.
+    pub service: ServiceSettings,
+    /// Tenant.
+    pub tenant: Option<String>,
 }
 
 impl Layers<'_> {
@@ -87,6 +148,70 @@ impl Layers<'_> {
             webhooks,
             notifications,
             notices: state.join("notices"),
+            elasticsearch: self.elasticsearch(),
+            loki: self.loki(),
         }
+    }
+
+    fn elasticsearch(&self) -> ElasticsearchSettings {
+        let of = |file: &AlarmTable| file.elasticsearch.clone();
+        let file =
+            |key: fn(ElasticsearchTable) -> Option<PathBuf>| self.path(|file| key(of(&file.alarm)));
+        ElasticsearchSettings {
+            service: ServiceSettings {
+                key: self.secret(
+                    "IOC_ELASTICSEARCH_API_KEY",
+                    file(|table| table.api_key_file),
+                ),
+                user: self
+                    .variable("IOC_ELASTICSEARCH_USER")
+                    .or_else(|| self.either(|file| of(&file.alarm).user)),
+                password: self.secret(
+                    "IOC_ELASTICSEARCH_PASSWORD",
+                    file(|table| table.password_file),
+                ),
+                ca_file: file(|table| table.ca_file),
+                compress: self
+                    .either(|file| of(&file.alarm).compress)
+                    .unwrap_or(false),
+            },
+            rotation: self
+                .either(|file| of(&file.alarm).rotation)
+                .unwrap_or_else(|| "month".to_owned()),
+            templates: self
+                .either(|file| of(&file.alarm).templates)
+                .unwrap_or(true),
+        }
+    }
+
+    fn loki(&self) -> LokiSettings {
+        let of = |file: &AlarmTable| file.loki.clone();
+        let file = |key: fn(LokiTable) -> Option<PathBuf>| self.path(|file| key(of(&file.alarm)));
+        LokiSettings {
+            service: ServiceSettings {
+                key: self.secret("IOC_LOKI_TOKEN", file(|table| table.token_file)),
+                user: self
+                    .variable("IOC_LOKI_USER")
+                    .or_else(|| self.either(|file| of(&file.alarm).user)),
+                password: self.secret("IOC_LOKI_PASSWORD", file(|table| table.password_file)),
+                ca_file: file(|table| table.ca_file),
+                compress: self
+                    .either(|file| of(&file.alarm).compress)
+                    .unwrap_or(false),
+            },
+            tenant: self
+                .variable("IOC_LOKI_TENANT")
+                .or_else(|| self.either(|file| of(&file.alarm).tenant)),
+        }
+    }
+
+    fn path(&self, key: impl Fn(&ProjectFile) -> Option<PathBuf>) -> Option<PathBuf> {
+        self.either(key).map(|path| self.root.join(path))
+    }
+
+    fn secret(&self, variable: &str, file: Option<PathBuf>) -> Option<Secret> {
+        self.variable(variable)
+            .map(Secret::Text)
+            .or_else(|| file.map(Secret::File))
     }
 }

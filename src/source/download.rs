@@ -199,16 +199,25 @@ impl<'a> Downloader<'a> {
 
 /// A client that trusts the machine's and the site's certificates and uses the site's proxy.
 pub(crate) fn build_client(context: &FetchContext) -> Result<reqwest::Client, SourceError> {
+    client(context, REDIRECTS)
+}
+
+/// The same for a service that is given a login: it follows nobody elsewhere.
+pub(crate) fn build_service_client(context: &FetchContext) -> Result<reqwest::Client, SourceError> {
+    client(context, 0)
+}
+
+fn client(context: &FetchContext, redirects: usize) -> Result<reqwest::Client, SourceError> {
     let certificates = match &context.ca_bundle {
         Some(path) => site_certificates(path)?,
         None => Vec::new(),
     };
-    let with_machine = builder(context)?.tls_certs_merge(certificates.clone());
+    let with_machine = builder(context, redirects)?.tls_certs_merge(certificates.clone());
     with_machine
         .build()
         // A machine without certificates of its own can still use plain HTTP and hosts that the site vouches for.
         .or_else(|_none_on_this_machine| {
-            builder(context)?
+            builder(context, redirects)?
                 .tls_certs_only(certificates)
                 .build()
                 .map_err(|cause| SourceError::Transfer {
@@ -234,14 +243,20 @@ fn site_certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, SourceErr
 }
 
 /// All of a client but whom it trusts.
-fn builder(context: &FetchContext) -> Result<reqwest::ClientBuilder, SourceError> {
+fn builder(
+    context: &FetchContext,
+    redirects: usize,
+) -> Result<reqwest::ClientBuilder, SourceError> {
     // Whoever comes first installs the one TLS provider of the process; later ones find it there.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("ioc/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::limited(REDIRECTS))
+        .redirect(match redirects {
+            0 => reqwest::redirect::Policy::none(),
+            most => reqwest::redirect::Policy::limited(most),
+        })
         // settings have read the environment already
         .no_proxy();
     if let Some(proxy) = &context.proxy {

@@ -32,6 +32,8 @@ fn every_key_of_the_project_file_is_documented() {
         "alarm.mail",
         "alarm.commands",
         "alarm.webhooks",
+        "alarm.elasticsearch",
+        "alarm.loki",
         "beamline.x",
         "mirror",
     ];

@@ -1,13 +1,17 @@
 //! Old histories: our own lines of JSON, and documents of Phoebus' logger as they are exported from Elasticsearch, one a
 //! line (`{"_index":…,"_id":…,"_source":{…}}`).
 //!
-//! Documents of Phoebus do not say where on the bus they were. Their identity is made from index and `_id`, so importing
-//! them once more changes nothing; imported beside entries that our logger has read itself, they are there twice.
+//! Documents of ours say in their `_id` where on the bus they were, and come back as what they were. Those of Phoebus do
+//! not: their identity is made from index and `_id`, so importing them once more changes nothing; imported beside entries
+//! that our logger has read itself, they are there twice.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::entry::{Command, Config, Deletion, Entry, Event, State};
+use crate::hash::hash;
 use crate::phoebus::{Document, read_stored_time};
 
 /// Why a line is nothing that can be imported.
@@ -26,9 +30,9 @@ pub enum NoEntry {
 
 /// A document as Elasticsearch exports it.
 #[derive(Debug, Deserialize)]
-struct Exported {
+pub(crate) struct Exported {
     #[serde(rename = "_index")]
-    index: String,
+    pub(crate) index: String,
     #[serde(rename = "_id", default)]
     id: Option<String>,
     #[serde(rename = "_source")]
@@ -51,17 +55,18 @@ pub fn read(line: &str) -> Result<Entry, NoEntry> {
     }
 }
 
-fn document(exported: Exported) -> Result<Entry, NoEntry> {
+/// The entry that a document was made of, as far as it says.
+pub(crate) fn document(exported: Exported) -> Result<Entry, NoEntry> {
     let Exported { index, id, source } = exported;
     let time = stored(&source.message_time)?;
-    let offset = match &id {
-        Some(id) => hash(id),
-        None => hash(&format!("{source:?}")),
+    let (topic, offset) = match &id {
+        Some(id) => own_identity(id, time).unwrap_or_else(|| (index.into(), hash(id))),
+        None => (index.into(), hash(&format!("{source:?}"))),
     };
     let (path, pv) = place(&source);
     let key = source.config.clone();
     Ok(Entry {
-        topic: index.into(),
+        topic,
         offset,
         time,
         key,
@@ -69,6 +74,15 @@ fn document(exported: Exported) -> Result<Entry, NoEntry> {
         pv,
         event: event(source)?,
     })
+}
+
+/// Topic and offset in an `_id` that is [`Entry::id`].
+fn own_identity(id: &str, time: Timestamp) -> Option<(Arc<str>, u64)> {
+    let (rest, milliseconds) = id.rsplit_once(':')?;
+    let (topic, offset) = rest.rsplit_once(':')?;
+    (milliseconds.parse() == Ok(time.as_millisecond()))
+        .then(|| Some((topic.into(), offset.parse().ok()?)))
+        .flatten()
 }
 
 fn stored(text: &str) -> Result<Timestamp, NoEntry> {
@@ -130,14 +144,6 @@ fn place(source: &Document) -> (String, String) {
     (path.to_owned(), name.to_owned())
 }
 
-/// FNV-1a (Fowler, Noll, Vo) without the sign bit: the same for ever, which the standard library's hash does not promise.
-fn hash(text: &str) -> u64 {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    hash & (u64::MAX >> 1)
-}
-
 #[cfg(test)]
 mod tests {
     use pretty_assertions::assert_eq;
@@ -168,6 +174,24 @@ mod tests {
             panic!("a configuration");
         };
         assert_eq!((config.enabled.as_str(), config.latching), ("true", true));
+    }
+
+    #[test]
+    fn our_own_documents_say_where_they_were() {
+        let entry = read(COMMAND).unwrap();
+        let ours = Entry {
+            topic: "AcceleratorCommand".into(),
+            offset: 7,
+            ..entry
+        };
+        let line = COMMAND.replacen('{', &format!(r#"{{"_id":"{}","#, ours.id()), 1);
+        assert_eq!(read(&line).unwrap(), ours);
+        // looks like one of ours, but is of another time
+        let other = COMMAND.replacen('{', r#"{"_id":"AcceleratorCommand:7:1","#, 1);
+        assert_eq!(
+            &*read(&other).unwrap().topic,
+            "accelerator_alarms_cmd_2026-11-01"
+        );
     }
 
     #[test]

@@ -97,11 +97,16 @@ pub struct Document {
 
 /// Name of the configuration that an entry belongs to.
 pub fn configuration(entry: &Entry) -> String {
-    match AlarmPath::parse(&entry.path) {
-        Ok(path) => path.configuration().to_owned(),
+    root(&entry.path).unwrap_or_else(|| entry.topic.to_string())
+}
+
+/// The first name of a path.
+pub(crate) fn root(path: &str) -> Option<String> {
+    match AlarmPath::parse(path) {
+        Ok(path) => Some(path.configuration().to_owned()),
         Err(_unusual) => {
-            let mut names = entry.path.split('/').filter(|name| !name.is_empty());
-            names.next().unwrap_or(&entry.topic).to_owned()
+            let mut names = path.split('/').filter(|name| !name.is_empty());
+            names.next().map(str::to_owned)
         }
     }
 }

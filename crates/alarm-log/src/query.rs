@@ -2,7 +2,7 @@
 //!
 //! [`Filter::matches`] says what a filter means; a history that has indices has to find the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -158,6 +158,11 @@ pub trait History: Send + Sync {
     /// What it is called in messages.
     fn name(&self) -> String;
 
+    /// Whether entries of a kind are kept at all.
+    fn keeps(&self, _kind: Kind) -> bool {
+        true
+    }
+
     /// Entries that are wanted.
     fn search(&self, query: Query) -> BoxFuture<'_, Result<Page, NoAnswer>>;
 
@@ -203,6 +208,44 @@ impl Filter {
     }
 }
 
+/// Counts entries by spans of time.
+#[derive(Debug)]
+pub(crate) struct Counting {
+    span: i64,
+    counts: BTreeMap<(i64, String), u64>,
+}
+
+impl Counting {
+    /// By spans of so many milliseconds.
+    pub(crate) fn by(span: i64) -> Self {
+        Self {
+            span: span.max(1),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    /// Counts an entry.
+    pub(crate) fn take(&mut self, entry: &Entry) {
+        let begin = entry.time.as_millisecond() / self.span * self.span;
+        self.add(begin, counted_as(&entry.event), 1);
+    }
+
+    /// Counts so many of a span that begins then.
+    pub(crate) fn add(&mut self, begin: i64, of: &str, count: u64) {
+        *self.counts.entry((begin, of.to_owned())).or_default() += count;
+    }
+
+    /// What was counted, the oldest first.
+    pub(crate) fn finish(self) -> Vec<Count> {
+        let counts = self.counts.into_iter().map(|((begin, of), count)| Count {
+            from: Timestamp::from_millisecond(begin).unwrap_or_default(),
+            of,
+            count,
+        });
+        counts.collect()
+    }
+}
+
 /// By what an entry is counted.
 pub fn counted_as(event: &Event) -> &str {
     match event {
@@ -232,6 +275,15 @@ pub(crate) fn is_enabled(event: &Event) -> Option<bool> {
     match event {
         Event::Config(config) => Some(config.enabled == "true"),
         _ => None,
+    }
+}
+
+/// Milliseconds, rounded up: what is written in a millisecond is written at its begin.
+pub(crate) fn whole(time: Timestamp) -> i64 {
+    let milliseconds = time.as_millisecond();
+    match Timestamp::from_millisecond(milliseconds) {
+        Ok(begin) if begin < time => milliseconds + 1,
+        _ => milliseconds,
     }
 }
 

@@ -3,7 +3,9 @@
 //! A sink writes an entry under its identity ([`Entry::id`], or topic, offset and time), so that writing it once more
 //! changes nothing: after a failure in the middle everything from the last confirmed place is given again.
 
+pub mod elasticsearch;
 pub mod jsonl;
+pub mod loki;
 pub mod sqlite;
 
 use futures_util::future::BoxFuture;

@@ -13,20 +13,23 @@ Examples:
   ioc alarm logger --config Accelerator                        bus in files; history in the state folder
   ioc alarm logger --config Accelerator,Demo --sink sqlite:/srv/alarms.db --keep 730d
   ioc alarm logger --config Accelerator --kafka broker:9092 --sink sqlite:alarms.db --sink jsonl:/srv/alarms
+  ioc alarm logger --config Accelerator --sink elasticsearch:https://search:9200
   ioc alarm logger --config Accelerator --api 127.0.0.1:8080   what clients of Phoebus' logger ask
 
-Sinks: `sqlite:FILE` can be searched by `ioc alarm log`; `jsonl:FOLDER` writes lines of JSON. What sinks do not take,
-because they are away or the disk is full, waits in the spool: docs/alarm-history.md.")]
+Sinks: `sqlite:FILE`; `jsonl:FOLDER`, lines of JSON; `elasticsearch:URL`, also OpenSearch, with the indices of Phoebus' logger;
+`loki:URL`. All can be searched by `ioc alarm log`. Logins of services stand in files or the environment. What sinks do
+not take, because they are away or the disk is full, waits in the spool: docs/alarm-history.md.")]
 pub struct LoggerArgs {
-    /// Where entries go, `sqlite:FILE` or `jsonl:FOLDER`; may be given several times [default: sqlite in the state folder]
+    /// Where entries go: `sqlite:FILE`, `jsonl:FOLDER`, `elasticsearch:URL` or `loki:URL`; may be given several times
+    /// [default: sqlite in the state folder]
     #[arg(long = "sink", value_name = "SINK")]
     pub sinks: Vec<String>,
 
-    /// Remove entries from the sinks that are older, such as 90d [default: keep all]
+    /// Remove entries from files and folders that are older, such as 90d [default: keep all]
     #[arg(long, value_name = "SPAN")]
     pub keep: Option<String>,
 
-    /// Remove the oldest entries from the sinks while they are larger, such as 20GiB [default: keep all]
+    /// Remove the oldest entries from files and folders while they are larger, such as 20GiB [default: keep all]
     #[arg(long, value_name = "SIZE")]
     pub keep_size: Option<String>,
 
@@ -62,8 +65,13 @@ pub struct LoggerArgs {
 /// Which history.
 #[derive(Debug, Clone, Default, Args)]
 pub struct HistoryArgs {
-    /// The history, `sqlite:FILE` or `jsonl:FOLDER` [default: that of `ioc alarm logger`, in the state folder]
-    #[arg(long, value_name = "SINK", env = "IOC_ALARM_HISTORY")]
+    /// The history, written as a sink of the logger [default: that of `ioc alarm logger`, in the state folder]
+    #[arg(
+        long,
+        visible_alias = "sink",
+        value_name = "SINK",
+        env = "IOC_ALARM_HISTORY"
+    )]
     pub from: Option<String>,
 
     /// Only of these configurations, as `A,B`
@@ -115,6 +123,7 @@ Examples:
   ioc alarm log --pv 'T01:*' --severity MAJOR --since 7d
   ioc alarm log --commands --user tester
   ioc alarm log -f
+  ioc alarm log --from elasticsearch:https://search:9200 --since 1d
   ioc alarm log import accelerator_alarms_state.json alarms.jsonl.gz
   ioc alarm log --since 1d --limit 100000 -o json | jq -r '.[].pv' | sort | uniq -c
 
@@ -219,7 +228,7 @@ pub struct ImportArgs {
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
 
-    /// The history, `sqlite:FILE` or `jsonl:FOLDER` [default: sqlite in the state folder]
+    /// The history, written as a sink of the logger [default: sqlite in the state folder]
     #[arg(long, value_name = "SINK")]
     pub into: Option<String>,
 }

@@ -56,7 +56,7 @@ pub struct ServeArgs {
     #[arg(long)]
     pub with_logger: bool,
 
-    /// Where the logger writes, `sqlite:FILE` or `jsonl:FOLDER` [default: sqlite in the state folder]
+    /// Where the logger writes, as `--sink` of `ioc alarm logger` [default: sqlite in the state folder]
     #[arg(long = "sink", value_name = "SINK", requires = "with_logger")]
     pub sinks: Vec<String>,
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use ::bus::kafka::Kafka;
 use ::bus::kafka::survey::Survey;
+use alarm_log::query::Query;
 use tokio::net::TcpStream;
 
 use crate::alarm::bus::{self, Choice, Snapshot};
 use crate::alarm::doctor::{Check, Verdict, pvs, topics};
-use crate::alarm::history::Address;
+use crate::alarm::history::{Address, no_answer};
 use crate::alarm::live;
 use crate::cli::alarm::DoctorArgs;
 use crate::commands::alarm::reach::{self, Reached};
@@ -42,7 +43,7 @@ pub(crate) async fn doctor(args: &DoctorArgs, context: &Context) -> CommandResul
     task.message(format!("asking {}", choice.words()));
     let snapshot = on_bus(&choice, configuration, context, &mut checks).await;
     task.message("looking at histories");
-    history(&sinks, context, &mut checks);
+    history(&sinks, context, &mut checks).await;
     task.message("asking the alarm server");
     server(args, context, &mut checks).await;
     if let Some(snapshot) = snapshot {
@@ -207,8 +208,8 @@ async fn brokers(
     }
 }
 
-/// Opens histories for reading.
-fn history(sinks: &[Address], context: &Context, checks: &mut Vec<Check>) {
+/// Opens histories, and asks each for its newest entry.
+async fn history(sinks: &[Address], context: &Context, checks: &mut Vec<Check>) {
     let usual = [Address::usual(&context.settings)];
     let (sinks, is_usual) = if sinks.is_empty() {
         (&usual[..], true)
@@ -216,12 +217,18 @@ fn history(sinks: &[Address], context: &Context, checks: &mut Vec<Check>) {
         (sinks, false)
     };
     for sink in sinks {
-        match sink.history() {
-            Ok(_opened) => checks.push(Check::new(
+        match searched(sink, context).await {
+            Ok(warnings) if warnings.is_empty() => checks.push(Check::new(
                 "history",
                 sink.to_string(),
                 Verdict::Good,
                 "can be searched",
+            )),
+            Ok(warnings) => checks.push(Check::new(
+                "history",
+                sink.to_string(),
+                Verdict::Warning,
+                warnings.join("; "),
             )),
             Err(error) if is_usual && error.kind() == ErrorKind::NotFound => checks.push(
                 Check::new(
@@ -235,6 +242,14 @@ fn history(sinks: &[Address], context: &Context, checks: &mut Vec<Check>) {
             Err(error) => checks.push(bad("history", sink.to_string(), &error)),
         }
     }
+}
+
+/// What there is to warn of in a history that answers.
+async fn searched(sink: &Address, context: &Context) -> CommandResult<Vec<String>> {
+    let reached = sink.history(&context.settings).await?;
+    let newest = reached.opened.history().search(Query::newest(1)).await;
+    newest.map_err(|error| no_answer(&error))?;
+    Ok(reached.warnings)
 }
 
 /// Asks the alarm server, if one is known.

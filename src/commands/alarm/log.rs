@@ -34,14 +34,14 @@ pub(crate) async fn log(args: &LogArgs, context: &Context) -> CommandResult<Outc
     let now = Zoned::now();
     let mut filter = filter(&args.which, &args.history, &now)?;
     filter.kinds = kinds(args).into_iter().collect();
-    let opened = open(&args.history, context)?;
+    let opened = open(&args.history, context).await?;
     let follower = match (&opened, args.follow) {
         (_, false) => None,
         (Opened::Sqlite(history), true) => Some(history),
-        (Opened::Jsonl(_), true) => {
+        (Opened::Other(other), true) => {
             return Err(CommandError::new(
                 ErrorKind::Unsupported,
-                "files of lines of JSON cannot be followed",
+                format!("{} cannot be followed", other.name()),
             )
             .hint("add `--sink sqlite:FILE` to the logger"));
         }
@@ -59,6 +59,17 @@ pub(crate) async fn log(args: &LogArgs, context: &Context) -> CommandResult<Outc
         after: None,
     };
     let search = opened.history();
+    let missing: Vec<&str> = filter
+        .kinds
+        .iter()
+        .filter(|kind| !search.keeps(**kind))
+        .map(|kind| kind.name())
+        .collect();
+    if !missing.is_empty() {
+        context
+            .printer
+            .info(format!("{} keeps no {}", search.name(), missing.join(", ")));
+    }
     let page = tokio::select! {
         page = search.search(query) => page.map_err(|error| history::no_answer(&error))?,
         () = context.cancel.cancelled() => return Err(CommandError::new(ErrorKind::Interrupted, "stopped")),
@@ -92,11 +103,15 @@ async fn back_up(args: &BackupArgs, context: &Context) -> CommandResult<Outcome>
         from: args.from.clone(),
         config: None,
     };
-    let Opened::Sqlite(opened) = open(&from, context)? else {
-        return Err(CommandError::new(
-            ErrorKind::Unsupported,
-            "lines of JSON need no backup of ours: copy their folder",
-        ));
+    let opened = match open(&from, context).await? {
+        Opened::Sqlite(opened) => opened,
+        Opened::Other(other) => {
+            return Err(CommandError::new(
+                ErrorKind::Unsupported,
+                format!("{} needs no backup of ours", other.name()),
+            )
+            .hint("copy the folder of lines of JSON; services have backups of their own"));
+        }
     };
     if args.to.exists() {
         return Err(CommandError::new(
@@ -146,11 +161,17 @@ fn print_each(entries: &[Entry], now: &Zoned, context: &Context) -> CommandResul
 }
 
 /// Opens the history that is meant.
-pub(super) fn open(args: &HistoryArgs, context: &Context) -> CommandResult<Opened> {
-    match &args.from {
-        Some(text) => Address::parse(text)?.history(),
-        None => Address::usual(&context.settings).history(),
-    }
+pub(super) async fn open(args: &HistoryArgs, context: &Context) -> CommandResult<Opened> {
+    let address = match &args.from {
+        Some(text) => Address::parse(text)?,
+        None => Address::usual(&context.settings),
+    };
+    let reached = address.history(&context.settings).await?;
+    reached
+        .warnings
+        .iter()
+        .for_each(|warning| context.printer.warning(warning));
+    Ok(reached.opened)
 }
 
 fn kinds(args: &LogArgs) -> Vec<Kind> {
@@ -161,7 +182,7 @@ fn kinds(args: &LogArgs) -> Vec<Kind> {
     } else if args.configuration {
         vec![Kind::Config, Kind::Deletion]
     } else if args.all {
-        Vec::new()
+        Kind::ALL.to_vec()
     } else {
         let all = Kind::ALL.into_iter();
         all.filter(|kind| *kind != Kind::Talk).collect()

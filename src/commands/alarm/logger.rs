@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ::bus::Bus;
 use alarm_log::logger::SPOOL_LIMIT;
+use alarm_log::query::History;
 use alarm_log::rest::Rest;
 use alarm_log::sink::Sink;
 use alarm_log::sink::sqlite::Retention;
@@ -57,7 +58,7 @@ pub(crate) async fn logger(args: &LoggerArgs, context: &Context) -> CommandResul
     })?;
     let choice = Choice::new(&args.bus, &context.settings);
     // before the bus: a bus in files that is not there yet is made, which a mistake should not do
-    let sinks = open_sinks(&addresses, retention)?;
+    let sinks = open_sinks(&addresses, retention, &configurations, context).await?;
     let opened = bus::open(choice.clone(), &context.cancel).await?;
     let spool = args
         .spool
@@ -91,9 +92,31 @@ pub(crate) async fn logger(args: &LoggerArgs, context: &Context) -> CommandResul
     Ok(Outcome::Success)
 }
 
-fn open_sinks(addresses: &[Address], retention: Retention) -> CommandResult<Vec<Box<dyn Sink>>> {
-    let sinks = addresses.iter().map(|address| address.sink(retention));
-    sinks.collect()
+async fn open_sinks(
+    addresses: &[Address],
+    retention: Retention,
+    configurations: &[String],
+    context: &Context,
+) -> CommandResult<Vec<Box<dyn Sink>>> {
+    let mut sinks = Vec::new();
+    for address in addresses {
+        let reached = address.sink(retention, configurations, &context.settings);
+        let reached = tokio::select! {
+            reached = reached => reached?,
+            () = context.cancel.cancelled() => return Err(CommandError::new(ErrorKind::Interrupted, "stopped")),
+        };
+        for warning in &reached.warnings {
+            context.printer.warning(warning);
+        }
+        sinks.push(reached.opened);
+    }
+    Ok(sinks)
+}
+
+/// The history of a sink that has been opened, for the API; what there is to warn of has been said.
+async fn searched(address: &Address, context: &Context) -> CommandResult<Arc<dyn History>> {
+    let reached = address.history(&context.settings).await?;
+    Ok(reached.opened.history())
 }
 
 fn say_left(left: u64, context: &Context) {
@@ -119,7 +142,7 @@ impl Beside {
     /// # Errors
     ///
     /// A sink or a spool that cannot be used.
-    pub(super) fn start(
+    pub(super) async fn start(
         configuration: &str,
         sinks: &[String],
         choice: &Choice,
@@ -135,10 +158,16 @@ impl Beside {
             bus: choice.words(),
             drain: DRAIN,
         };
-        let sinks = open_sinks(&addresses, Retention::default())?;
+        let sinks = open_sinks(
+            &addresses,
+            Retention::default(),
+            &settings.configurations,
+            context,
+        )
+        .await?;
         let logger =
             Logger::open(&settings, bus, sinks).map_err(|error| history::refused(&error))?;
-        let searched = addresses[0].history()?.history();
+        let searched = searched(&addresses[0], context).await?;
         let routes = Rest::new(searched, Some(logger.status())).routes();
         context
             .printer
@@ -173,7 +202,7 @@ async fn listen(
     status: Arc<Status>,
     context: &Context,
 ) -> CommandResult<JoinHandle<()>> {
-    let history = sink.history()?.history();
+    let history = searched(sink, context).await?;
     let router = Rest::new(history, Some(status)).router();
     let listening = tokio::net::TcpListener::bind(address).await;
     let listener = listening.map_err(|error| {

@@ -58,7 +58,7 @@ pub(crate) async fn serve(args: &ServeArgs, context: &Context) -> CommandResult<
     }
     let opened = bus::open(choice.clone(), &context.cancel).await?;
     let history = if args.with_logger {
-        let beside = Beside::start(name, &args.sinks, &choice, opened.bus(), context)?;
+        let beside = Beside::start(name, &args.sinks, &choice, opened.bus(), context).await?;
         if let Some(api) = &mut resolved.api {
             api.beside = Some(beside.routes.clone());
         }

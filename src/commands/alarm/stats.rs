@@ -60,7 +60,7 @@ async fn gather(
     to: Timestamp,
     context: &Context,
 ) -> CommandResult<Statistics> {
-    let opened = log::open(&args.history, context)?;
+    let opened = log::open(&args.history, context).await?;
     let searched = opened.history();
     let mut gathering = Gathering::new(from);
     let mut query = Query {

@@ -12,3 +12,4 @@ mod killed;
 mod pv;
 mod refused;
 mod replicas;
+mod services;

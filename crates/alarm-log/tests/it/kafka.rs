@@ -36,7 +36,7 @@ async fn everything_on_kafka_is_there_once_after_a_restart_too() {
         let run = logger(folder, &name, bus.clone(), vec![Box::new(sqlite(folder))]);
         let running = tokio::spawn(run.run(stop.clone()));
         write(&*bus, &name, part).await;
-        until("all records", || async { count(folder).await >= end }).await;
+        until("all records", async || count(folder).await >= end).await;
         stop.cancel();
         assert_eq!(running.await.unwrap(), 0, "records left in the spool");
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alarm_log::query::{Filter, History as _, Order, Query};
+use alarm_log::query::{Filter, History, Order, Query};
 use alarm_log::sink::Sink;
 use alarm_log::sink::jsonl::{JsonlHistory, JsonlSink};
 use alarm_log::sink::sqlite::{Retention, SqliteHistory, SqliteSink};
@@ -81,15 +81,18 @@ pub(crate) async fn count(folder: &Path) -> u64 {
     counts.iter().map(|count| count.count).sum()
 }
 
-async fn all(history: &dyn alarm_log::query::History) -> Vec<Entry> {
+/// Everything that a history finds, in one page.
+pub(crate) async fn everything(history: &dyn History, filter: Filter) -> Vec<Entry> {
     let query = Query {
+        filter,
         order: Order::OldestFirst,
         ..Query::newest(10_000_000)
     };
     history.search(query).await.unwrap().entries
 }
 
-fn values(entries: &[Entry]) -> Vec<u64> {
+/// The values of states by their offsets: the numbers with which they were written.
+pub(crate) fn values(entries: &[Entry]) -> Vec<u64> {
     let mut ordered: Vec<(u64, u64)> = entries
         .iter()
         .map(|entry| {
@@ -104,17 +107,17 @@ fn values(entries: &[Entry]) -> Vec<u64> {
 /// What the SQLite history has, by offset.
 pub(crate) async fn in_sqlite(folder: &Path) -> Vec<u64> {
     let history = SqliteHistory::open(&folder.join("history.db")).unwrap();
-    values(&all(&history).await)
+    values(&everything(&history, Filter::default()).await)
 }
 
 /// What the files have, by offset.
 pub(crate) async fn in_jsonl(folder: &Path) -> Vec<u64> {
     let history = JsonlHistory::open(&folder.join("lines")).unwrap();
-    values(&all(&history).await)
+    values(&everything(&history, Filter::default()).await)
 }
 
 /// Waits until something is so.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let waited = tokio::time::timeout(Duration::from_mins(4), async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -8,6 +8,10 @@
     reason = "what fails here must fail the test"
 )]
 
+mod elasticsearch;
 mod kafka;
 mod kills;
 mod logging;
+mod loki;
+mod service;
+mod story;

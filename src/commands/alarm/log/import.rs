@@ -32,7 +32,12 @@ pub(super) async fn import(args: &ImportArgs, context: &Context) -> CommandResul
         Some(text) => Address::parse(text)?,
         None => Address::usual(&context.settings),
     };
-    let mut sink = address.sink(Retention::default())?;
+    let reached = address.sink(Retention::default(), &[], &context.settings);
+    let reached = reached.await?;
+    if let Some(warning) = reached.warnings.first() {
+        context.printer.warning(warning);
+    }
+    let mut sink = reached.opened;
     let (mut taken, mut wrong) = (0, 0);
     for path in &args.files {
         let (of_file, wrong_in_file) = file(path, &mut *sink, context).await?;

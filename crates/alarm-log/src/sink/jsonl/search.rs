@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
 
 use super::files;
 use crate::database::{Error, away, failed_file};
 use crate::entry::Entry;
-use crate::query::{Count, Cursor, Filter, History, NoAnswer, Order, Page, Query, counted_as};
+use crate::query::{Count, Counting, Cursor, Filter, History, NoAnswer, Order, Page, Query};
 
 /// Reads the files of a folder.
 #[derive(Debug, Clone)]
@@ -102,20 +101,13 @@ fn search(folder: &Path, query: &Query) -> Result<Page, Error> {
 }
 
 fn count(folder: &Path, filter: &Filter, span: i64) -> Result<Vec<Count>, Error> {
-    let mut counts: BTreeMap<(i64, String), u64> = BTreeMap::new();
+    let mut counting = Counting::by(span);
     scan(folder, |_place, entry| {
         if filter.matches(&entry) {
-            let begin = entry.time.as_millisecond() / span * span;
-            let of = counted_as(&entry.event).to_owned();
-            *counts.entry((begin, of)).or_default() += 1;
+            counting.take(&entry);
         }
     })?;
-    let counts = counts.into_iter().map(|((begin, of), count)| Count {
-        from: Timestamp::from_millisecond(begin).unwrap_or_default(),
-        of,
-        count,
-    });
-    Ok(counts.collect())
+    Ok(counting.finish())
 }
 
 impl History for JsonlHistory {
@@ -130,6 +122,6 @@ impl History for JsonlHistory {
 
     fn count(&self, filter: Filter, span: i64) -> BoxFuture<'_, Result<Vec<Count>, NoAnswer>> {
         let folder = self.folder.clone();
-        async move { Ok(away(move || count(&folder, &filter, span.max(1))).await?) }.boxed()
+        async move { Ok(away(move || count(&folder, &filter, span)).await?) }.boxed()
     }
 }

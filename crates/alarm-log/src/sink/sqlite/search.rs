@@ -12,7 +12,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 use super::{LATCH, NOT_LATCHING, SCHEMA, SILENT, STANDOUT, TOMBSTONE, usual_key};
 use crate::database::{self, Error, away, failed};
 use crate::entry::{Command, Config, Deletion, Entry, Event, Gap, Kind, State, Talk};
-use crate::query::{Count, Cursor, Filter, History, NoAnswer, Order, Page, Pattern, Query};
+use crate::query::{Count, Cursor, Filter, History, NoAnswer, Order, Page, Pattern, Query, whole};
 
 /// Reads a history; a logger may write to it meanwhile.
 #[derive(Debug, Clone)]
@@ -353,15 +353,6 @@ impl Conditions {
             return String::new();
         }
         format!(" WHERE {}", self.all.join(" AND "))
-    }
-}
-
-/// Milliseconds, rounded up: what is written in a millisecond is written at its begin.
-fn whole(time: Timestamp) -> i64 {
-    let milliseconds = time.as_millisecond();
-    match Timestamp::from_millisecond(milliseconds) {
-        Ok(begin) if begin < time => milliseconds + 1,
-        _ => milliseconds,
     }
 }
 
