@@ -20,8 +20,12 @@ use crate::remote::{Fault, Remote};
 
 /// Lines of an answer at least and at most, unless Loki is told otherwise.
 const LINES: (usize, usize) = (100, 5000);
-/// Time that one query covers; Loki refuses more than about 30 days.
+/// Time of which is asked at once whether there is anything; Loki refuses more than about 30 days.
 const SPAN: SignedDuration = SignedDuration::from_hours(24 * 30);
+/// Time that one search covers: Loki cuts it into hours, and looks at each.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// What is younger may not be in Loki's index yet.
+const FRESH: SignedDuration = SignedDuration::from_hours(6);
 /// A search that does not say from when looks so far back: each step is a question of its own, and Loki is mostly told to
 /// forget sooner.
 const BACK: SignedDuration = SignedDuration::from_hours(24 * 366);
@@ -59,37 +63,18 @@ impl LokiHistory {
     }
 
     async fn search(&self, query: &Query) -> Result<Page, Fault> {
-        let expression = expression(&query.filter);
+        let selector = selector(&query.filter);
         let mut found = Vec::new();
         let mut left = Span::of(query);
-        while let Some(mut window) = left.next(query.order) {
-            loop {
-                let missing = query.limit.saturating_sub(found.len());
-                let lines = missing.saturating_add(1).clamp(LINES.0, LINES.1);
-                let mut page = self.ask(&expression, &window, lines, query.order).await?;
-                let is_full = page.len() >= lines;
-                page.sort_by_key(|(at, _entry)| *at);
-                if query.order == Order::NewestFirst {
-                    page.reverse();
+        while let Some(mut days) = left.next(query.order, SPAN) {
+            if !self.may_have(&selector, &days).await? {
+                continue;
+            }
+            while let Some(day) = days.next(query.order, DAY) {
+                if !self.may_have(&selector, &day).await? {
+                    continue;
                 }
-                if is_full {
-                    // of the last moment there may be more: all of it comes with the next answer
-                    let last = page.last().map(|(_at, entry)| nanoseconds(entry));
-                    page.retain(|(_at, entry)| Some(nanoseconds(entry)) != last);
-                    let (Some(last), false) = (last, page.is_empty()) else {
-                        return Err(Fault::Unable {
-                            at: self.remote.address().to_owned(),
-                            why: format!("has more than {lines} lines of one moment"),
-                        });
-                    };
-                    match query.order {
-                        Order::NewestFirst => window.until = last + 1,
-                        Order::OldestFirst => window.from = last,
-                    }
-                }
-                page.dedup_by_key(|(at, _entry)| *at);
-                page.retain(|(at, entry)| is_after(query, *at) && query.filter.matches(entry));
-                found.append(&mut page);
+                self.gather(query, &selector, day, &mut found).await?;
                 if found.len() > query.limit {
                     found.truncate(query.limit);
                     return Ok(Page {
@@ -97,15 +82,79 @@ impl LokiHistory {
                         entries: entries(found),
                     });
                 }
-                if !is_full {
-                    break;
-                }
             }
         }
         Ok(Page {
             entries: entries(found),
             next: None,
         })
+    }
+
+    /// Whether the index has anything of a span; of what is not in it yet nobody knows.
+    async fn may_have(&self, selector: &str, span: &Span) -> Result<bool, Fault> {
+        let now = Timestamp::now();
+        let fresh = now.checked_sub(FRESH).unwrap_or(now).as_nanosecond();
+        if span.until > fresh {
+            return Ok(true);
+        }
+        let (from, until) = (span.from.to_string(), span.until.to_string());
+        let query = [("query", selector), ("start", &from), ("end", &until)];
+        let answer = self
+            .remote
+            .ask(Method::GET, "loki/api/v1/index/stats", &query, None, WHAT)
+            .await?;
+        // older ones cannot say
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(true);
+        }
+        if answer.status != StatusCode::OK {
+            return Err(self.remote.refused(WHAT, &answer));
+        }
+        let stats: serde_json::Value = serde_json::from_slice(&answer.bytes)
+            .map_err(|error| strange(&self.remote, error.to_string()))?;
+        Ok(stats["streams"] != 0)
+    }
+
+    /// Adds what is wanted of a span, until there is more than enough.
+    async fn gather(
+        &self,
+        query: &Query,
+        selector: &str,
+        mut span: Span,
+        found: &mut Vec<Placed>,
+    ) -> Result<(), Fault> {
+        let expression = format!("{selector}{}", sifting(&query.filter));
+        loop {
+            let missing = query.limit.saturating_sub(found.len());
+            let lines = missing.saturating_add(1).clamp(LINES.0, LINES.1);
+            let mut page = self.ask(&expression, &span, lines, query.order).await?;
+            let is_full = page.len() >= lines;
+            page.sort_by_key(|(at, _entry)| *at);
+            if query.order == Order::NewestFirst {
+                page.reverse();
+            }
+            if is_full {
+                // of the last moment there may be more: all of it comes with the next answer
+                let last = page.last().map(|(_at, entry)| nanoseconds(entry));
+                page.retain(|(_at, entry)| Some(nanoseconds(entry)) != last);
+                let (Some(last), false) = (last, page.is_empty()) else {
+                    return Err(Fault::Unable {
+                        at: self.remote.address().to_owned(),
+                        why: format!("has more than {lines} lines of one moment"),
+                    });
+                };
+                match query.order {
+                    Order::NewestFirst => span.until = last + 1,
+                    Order::OldestFirst => span.from = last,
+                }
+            }
+            page.dedup_by_key(|(at, _entry)| *at);
+            page.retain(|(at, entry)| is_after(query, *at) && query.filter.matches(entry));
+            found.append(&mut page);
+            if !is_full || found.len() > query.limit {
+                return Ok(());
+            }
+        }
     }
 
     async fn ask(
@@ -244,12 +293,12 @@ impl Span {
         span
     }
 
-    /// Takes away what one query can cover, from the end with which the order begins.
-    fn next(&mut self, order: Order) -> Option<Self> {
+    /// Takes away at most so much time, from the end with which the order begins.
+    fn next(&mut self, order: Order, most: SignedDuration) -> Option<Self> {
         if self.from >= self.until {
             return None;
         }
-        let length = SPAN.as_nanos();
+        let length = most.as_nanos();
         let window = match order {
             Order::NewestFirst => Self {
                 from: self.from.max(self.until - length),
@@ -268,8 +317,8 @@ impl Span {
     }
 }
 
-/// What is asked of Loki (LogQL): at least all that a filter wants.
-fn expression(filter: &Filter) -> String {
+/// The streams that can have what a filter wants (LogQL).
+fn selector(filter: &Filter) -> String {
     let mut labels = Vec::new();
     // a stream needs a label that is not empty; of those that others write our lines are told apart by their begin
     let roots: Option<BTreeSet<String>> = filter.at.iter().map(|at| root(at)).collect();
@@ -295,7 +344,12 @@ fn expression(filter: &Filter) -> String {
         wanted.push("");
         labels.push(format!("severity=~{}", text(&wanted.join("|"))));
     }
-    let mut expression = format!("{{{}}} |~ {}", labels.join(","), text("^\\{\"topic\":"));
+    format!("{{{}}}", labels.join(","))
+}
+
+/// What is sifted out of streams by Loki: at least all that a filter wants.
+fn sifting(filter: &Filter) -> String {
+    let mut sifting = format!(" |~ {}", text("^\\{\"topic\":"));
     for (name, patterns) in [
         ("pv", &filter.pv),
         ("user", &filter.user),
@@ -304,10 +358,10 @@ fn expression(filter: &Filter) -> String {
         if !patterns.is_empty() {
             let either: Vec<String> = patterns.iter().map(regular).collect();
             let either = format!("(?s)(?:{})", either.join("|"));
-            expression.push_str(&format!(" | {name}=~{}", text(&either)));
+            sifting.push_str(&format!(" | {name}=~{}", text(&either)));
         }
     }
-    expression
+    sifting
 }
 
 /// A pattern as a regular expression (RE2).
@@ -363,6 +417,7 @@ mod tests {
 
     #[test]
     fn what_labels_can_tell_is_asked_of_loki() {
+        let expression = |filter: &Filter| format!("{}{}", selector(filter), sifting(filter));
         let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::new(*text)).collect();
         assert_eq!(
             expression(&Filter::default()),
@@ -389,7 +444,7 @@ mod tests {
         };
         for order in [Order::NewestFirst, Order::OldestFirst] {
             let mut left = all;
-            let mut windows: Vec<Span> = std::iter::from_fn(|| left.next(order)).collect();
+            let mut windows: Vec<Span> = std::iter::from_fn(|| left.next(order, SPAN)).collect();
             if order == Order::NewestFirst {
                 windows.reverse();
             }
