@@ -9,10 +9,13 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
 use super::error::{LoginTried, RegistryError};
+use super::helper::{self, HelperError};
 
 /// Largest file that is read, in bytes.
 const LARGEST_FILE: usize = 1024 * 1024;
@@ -65,16 +68,72 @@ impl fmt::Debug for Login {
     }
 }
 
-/// The parts of a file that say under which key it has a login.
+/// What a file says about logins.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Keys {
+struct Logins {
     #[serde(default)]
-    auths: Option<BTreeMap<String, serde_json::Value>>,
+    auths: Option<BTreeMap<String, Entry>>,
     #[serde(default)]
     cred_helpers: Option<BTreeMap<String, String>>,
     #[serde(default)]
     creds_store: Option<String>,
+}
+
+/// A login in a file.
+#[derive(Deserialize, Default)]
+struct Entry {
+    /// `user:password` in Base64; goes before the two by themselves.
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+}
+
+impl Logins {
+    /// The program that has the login of a key; one for this very key goes before entries, the general one after.
+    fn helper(&self, key: &str) -> Option<&str> {
+        let own = self.cred_helpers.as_ref()?.get(key)?;
+        (!own.is_empty()).then_some(own)
+    }
+
+    fn entry(&self, key: &str) -> Option<&Entry> {
+        self.auths.as_ref()?.get(key)
+    }
+}
+
+impl Entry {
+    /// The login; nothing when the entry is empty, an error when it cannot be decoded.
+    fn secret(&self) -> Result<Option<Secret>, Undecodable> {
+        if let Some(token) = filled(self.identitytoken.as_ref()) {
+            return Ok(Some(Secret::Identity(token.clone())));
+        }
+        let (user, password) = if let Some(auth) = filled(self.auth.as_ref()) {
+            decoded(auth).ok_or(Undecodable)?
+        } else {
+            let text = |part: &Option<String>| part.clone().unwrap_or_default();
+            (text(&self.username), text(&self.password))
+        };
+        let is_there = !user.is_empty() || !password.is_empty();
+        Ok(is_there.then_some(Secret::Password { user, password }))
+    }
+}
+
+/// An entry is not what Docker writes.
+struct Undecodable;
+
+fn filled(text: Option<&String>) -> Option<&String> {
+    text.filter(|text| !text.is_empty())
+}
+
+/// User and password of an `auth`, with or without padding.
+fn decoded(auth: &str) -> Option<(String, String)> {
+    let lenient =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let bytes = GeneralPurpose::new(&STANDARD, lenient).decode(auth).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
 }
 
 /// The first login that the files have for a registry; the longest path that fits wins in a file.
@@ -87,7 +146,7 @@ pub(super) fn find(
 ) -> Result<Login, RegistryError> {
     for path in files {
         let Some(text) = read(path)? else { continue };
-        let keys: Keys =
+        let logins: Logins =
             serde_json::from_str(&text).map_err(|error| RegistryError::Credentials {
                 path: path.clone(),
                 why: format!(
@@ -97,10 +156,10 @@ pub(super) fn find(
                 ),
                 hint: "repair it, or move it away and log in again".to_owned(),
             })?;
-        let Some(key) = key_for(&keys, registry, repository) else {
+        let Some(key) = key_for(&logins, registry, repository) else {
             continue;
         };
-        if let Some(secret) = secret(path, &text, &key)? {
+        if let Some(secret) = secret(path, &logins, &key)? {
             return Ok(Login {
                 secret,
                 files: vec![path.clone()],
@@ -144,7 +203,7 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// The key under which a file has something for the registry.
-fn key_for(keys: &Keys, registry: &str, repository: &str) -> Option<String> {
+fn key_for(logins: &Logins, registry: &str, repository: &str) -> Option<String> {
     let names: &[&str] = match registry {
         "docker.io" => &[
             DOCKER_IO,
@@ -154,12 +213,12 @@ fn key_for(keys: &Keys, registry: &str, repository: &str) -> Option<String> {
         ],
         other => &[other],
     };
-    if let Some(helpers) = &keys.cred_helpers
+    if let Some(helpers) = &logins.cred_helpers
         && let Some(name) = names.iter().find(|name| helpers.contains_key(**name))
     {
         return Some((*name).to_owned());
     }
-    if let Some(auths) = &keys.auths {
+    if let Some(auths) = &logins.auths {
         // Podman keeps logins per path too, the whole repository first.
         let mut path = Some(repository);
         while let Some(part) = path {
@@ -183,14 +242,15 @@ fn key_for(keys: &Keys, registry: &str, repository: &str) -> Option<String> {
             }
         }
     }
-    keys.creds_store
+    logins
+        .creds_store
         .as_deref()
         .filter(|store| !store.is_empty())
         .and_then(|_| names.first())
         .map(|name| (*name).to_owned())
 }
 
-fn secret(path: &Path, text: &str, key: &str) -> Result<Option<Secret>, RegistryError> {
+fn secret(path: &Path, logins: &Logins, key: &str) -> Result<Option<Secret>, RegistryError> {
     let unusable = |why: String, hint: String| {
         Err(RegistryError::Credentials {
             path: path.to_owned(),
@@ -198,38 +258,38 @@ fn secret(path: &Path, text: &str, key: &str) -> Result<Option<Secret>, Registry
             hint,
         })
     };
-    match get_credential_from_reader(text.as_bytes(), key) {
-        Ok(DockerCredential::UsernamePassword(user, password)) => {
-            Ok((!user.is_empty() || !password.is_empty())
-                .then_some(Secret::Password { user, password }))
-        }
-        Ok(DockerCredential::IdentityToken(token)) => {
-            Ok((!token.is_empty()).then_some(Secret::Identity(token)))
-        }
-        Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
-        // Said by the helpers of Docker when they have nothing; it is not an error then.
-        Err(CredentialRetrievalError::HelperFailure { stdout, stderr, .. })
-            if stdout.contains("credentials not found")
-                || stderr.contains("credentials not found") =>
-        {
-            Ok(None)
-        }
-        Err(CredentialRetrievalError::HelperFailure { helper, .. }) => unusable(
-            format!("the credential helper `{helper}` failed for `{key}`"),
-            format!("try it by hand: `echo {key} | {helper} get`"),
+    let entry = logins.entry(key);
+    let helper = logins.helper(key).or_else(|| match entry {
+        // an entry without a login only says that the store has it
+        Some(entry) if !matches!(entry.secret(), Ok(None)) => None,
+        _ => logins
+            .creds_store
+            .as_deref()
+            .filter(|store| !store.is_empty()),
+    });
+    let Some(helper) = helper else {
+        return match entry.unwrap_or(&Entry::default()).secret() {
+            Ok(secret) => Ok(secret),
+            Err(Undecodable) => unusable(
+                format!("its entry `{key}` cannot be decoded"),
+                "log in again".to_owned(),
+            ),
+        };
+    };
+    match helper::ask(helper, key) {
+        Ok(secret) => Ok(secret),
+        Err(HelperError::Failed(program)) => unusable(
+            format!("the credential helper `{program}` failed for `{key}`"),
+            format!("try it by hand: `echo {key} | {program} get`"),
         ),
-        Err(CredentialRetrievalError::HelperCommunicationError) => unusable(
+        Err(HelperError::NotRun) => unusable(
             format!("the credential helper that it names for `{key}` cannot be run"),
             "`credHelpers` and `credsStore` name it: is `docker-credential-…` installed and in `PATH`?"
                 .to_owned(),
         ),
-        Err(CredentialRetrievalError::MalformedHelperResponse) => unusable(
+        Err(HelperError::Nonsense) => unusable(
             format!("the credential helper that it names for `{key}` answers nonsense"),
             "`credHelpers` and `credsStore` name it".to_owned(),
-        ),
-        Err(_) => unusable(
-            format!("its entry `{key}` cannot be decoded"),
-            "log in again".to_owned(),
         ),
     }
 }
@@ -263,7 +323,9 @@ mod tests {
             "https://index.docker.io/v1/": {"username": "hub", "password": "x"},
             "https://s.io": {"auth": "dXNlcjpwYXNz"},
             "t.io": {"identitytoken": "tok"},
-            "empty.io": {}
+            "empty.io": {},
+            "bare.io": {"auth": "dTpw"},
+            "both.io": {"auth": "", "username": "u", "password": "p"}
         }}"#;
         for (registry, repository, expected) in [
             ("r.io", "team/b", "user:pass"),
@@ -273,6 +335,8 @@ mod tests {
             ("s.io", "a", "user:pass"),
             ("t.io", "a", "tok"),
             ("empty.io", "a", "none"),
+            ("bare.io", "a", "u:p"),
+            ("both.io", "a", "u:p"),
             ("r.io:5000", "a", "none"),
         ] {
             assert_eq!(found(file, registry, repository), expected, "{registry}");

@@ -15,6 +15,7 @@ mod credentials;
 mod endpoint;
 pub mod error;
 pub mod existence;
+mod helper;
 pub mod image;
 mod manifest;
 pub mod reference;

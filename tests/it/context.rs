@@ -105,6 +105,22 @@ impl TestContext {
         path
     }
 
+    /// Makes a program of a shell script and gives its folder. A child writes it: what this process has open for writing
+    /// another test may pass on to its own children, and then nobody can run it.
+    pub(crate) fn program(&self, name: &str, script: &str) -> PathBuf {
+        let folder = self.root.path().join("programs");
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = self.root.path().join("script");
+        std::fs::write(&text, format!("#!/bin/sh\n{script}")).unwrap();
+        let installed = Command::new("install")
+            .arg(&text)
+            .arg(folder.join(name))
+            .status()
+            .unwrap();
+        assert!(installed.success());
+        folder
+    }
+
     /// Adds to the end of a file of the project.
     pub(crate) fn append(&self, path: &str, text: &str) {
         let before = std::fs::read_to_string(self.project().join(path)).unwrap();

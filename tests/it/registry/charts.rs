@@ -352,18 +352,6 @@ fn a_credential_helper_is_asked() {
     };
     bed.chart("app", "1.0.0");
     bed.helm_succeeds(&["package", "app"]);
-    let programs = bed.context.root().join("home/bin");
-    std::fs::create_dir_all(&programs).unwrap();
-    let helper = programs.join("docker-credential-fortest");
-    std::fs::write(
-        &helper,
-        format!(
-            "#!/bin/sh\necho '{{\"Username\": \"{}\", \"Secret\": \"{}\"}}'\n",
-            bed.user, bed.password
-        ),
-    )
-    .unwrap();
-    std::fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let docker = bed.context.root().join("home/.docker");
     std::fs::create_dir_all(&docker).unwrap();
     std::fs::write(
@@ -371,19 +359,40 @@ fn a_credential_helper_is_asked() {
         format!("{{\"credHelpers\": {{\"{}\": \"fortest\"}}}}", bed.login),
     )
     .unwrap();
-    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
-    let output = bed
-        .context
-        .command(&[
-            "chart",
-            "push",
-            "app-1.0.0.tgz",
-            &format!("oci://{}/{}", bed.login, bed.folder),
-        ])
-        .env("PATH", path)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", bed.context.report(&output));
+    let push = |helper: &str| {
+        let programs = bed.context.program("docker-credential-fortest", helper);
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+        let place = format!("oci://{}/{}", bed.login, bed.folder);
+        let arguments = ["chart", "push", "app-1.0.0.tgz", &place];
+        let mut command = bed.context.command(&arguments);
+        bed.context
+            .report(&command.env("PATH", path).output().unwrap())
+    };
+    let login = format!(
+        "echo '{{\"Username\": \"{}\", \"Secret\": \"{}\"}}'",
+        bed.user, bed.password
+    );
+    // asked as Docker asks: what is wanted, for which registry
+    let asked = format!(
+        "[ \"$1 $(cat)\" = \"get {}\" ] || exit 1\n{login}\n",
+        bed.login
+    );
+    let report = push(&asked);
+    assert!(report.starts_with("exit code: 0"), "{report}");
+    // one that knows a single login does not read, and has ended before it is told
+    let report = push(&format!("exec <&-\n{login}\n"));
+    assert!(report.starts_with("exit code: 0"), "{report}");
+    let report = push("echo 'credentials not found in native keychain'; exit 1\n");
+    assert!(
+        report.starts_with("exit code: 8") && report.contains("wants a login"),
+        "{report}"
+    );
+    let report = push("echo no ticket >&2; exit 3\n");
+    assert!(
+        report.starts_with("exit code: 3")
+            && report.contains("the credential helper `docker-credential-fortest` failed"),
+        "{report}"
+    );
 }
 
 #[test]

@@ -2,7 +2,6 @@
 //! registry. What only the forge can do (check out, publish) is done by a stand-in that records what it was asked.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
 
 use super::{registry, services};
 use crate::context::TestContext;
@@ -15,12 +14,8 @@ struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     fn new(context: &'a TestContext, host: &str) -> Self {
-        let bin = context.root().join("bin");
-        std::fs::create_dir_all(&bin).unwrap();
+        let bin = context.program("gh", "echo \"$@\" >>\"$RUNNER_TEMP/gh\"\n");
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ioc"), bin.join("ioc")).unwrap();
-        let gh = bin.join("gh");
-        std::fs::write(&gh, "#!/bin/sh\necho \"$@\" >>\"$RUNNER_TEMP/gh\"\n").unwrap();
-        std::fs::set_permissions(&gh, std::fs::Permissions::from_mode(0o755)).unwrap();
         let temporary = context.root().join("runner");
         std::fs::create_dir_all(&temporary).unwrap();
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
