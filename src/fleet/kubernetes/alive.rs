@@ -27,8 +27,9 @@ use crate::fleet::kubernetes::wait::Waiting;
 use crate::fleet::progress::Progress;
 use crate::ui::error::CommandResult;
 
-/// How long what shows nothing of itself must run.
-const MOMENT: Duration = Duration::from_secs(1);
+/// How long what shows nothing of itself must run: a kubelet looks at its containers once a second, and what it saw is told
+/// a moment later.
+const MOMENT: Duration = Duration::from_secs(2);
 /// How long an IOC is searched that says nothing about whether it is initialised.
 const SEARCH: Duration = Duration::from_secs(3);
 /// And one that is: its server answers before it says so.
@@ -99,9 +100,16 @@ enum Next {
     Wait,
 }
 
+impl Facts {
+    /// Whether something that may end at once has not run for long enough yet.
+    fn are_early(&self) -> bool {
+        let is_proven = self.has_answered || self.told == Told::Initialised || !self.is_unchecked;
+        (self.others_are_unchecked || !is_proven) && self.elapsed < MOMENT
+    }
+}
+
 fn decide(facts: &Facts) -> Next {
-    let is_proven = facts.has_answered || facts.told == Told::Initialised || !facts.is_unchecked;
-    if (facts.others_are_unchecked || !is_proven) && facts.elapsed < MOMENT {
+    if facts.are_early() {
         return Next::Wait;
     }
     if facts.has_answered {
@@ -143,7 +151,7 @@ struct Ioc {
 }
 
 impl ClusterRelease {
-    /// Looks whether what is ready goes on, until `deadline` at most.
+    /// Looks whether what is ready goes on, until `deadline` at most; what has become ready right before it gets its moment.
     pub(super) async fn alive(
         &self,
         object: &Object,
@@ -205,7 +213,7 @@ impl ClusterRelease {
             if decide(&facts) == Next::Enough {
                 break;
             }
-            if Instant::now() >= deadline {
+            if Instant::now() >= deadline && !facts.are_early() {
                 if let (Told::Initialising, Some(ioc)) = (facts.told, &ioc) {
                     return Ok(Alive::No(does_not_get_on(ioc)));
                 }
@@ -437,8 +445,9 @@ mod tests {
             is_reached: Some(false),
             ..unchecked.clone()
         };
-        assert_eq!(decide(&unreached), Next::Wait);
-        assert_eq!(decide(&later(&unreached, 1)), Next::Enough);
+        // the kubelet would not have told yet that it has ended
+        assert_eq!(decide(&later(&unreached, 1)), Next::Wait);
+        assert_eq!(decide(&later(&unreached, 2)), Next::Enough);
         let initialised = Facts {
             told: Told::Initialised,
             ..unreached.clone()
@@ -463,13 +472,13 @@ mod tests {
             ..answered
         };
         assert_eq!(decide(&beside), Next::Wait);
-        assert_eq!(decide(&later(&beside, 1)), Next::Enough);
+        assert_eq!(decide(&later(&beside, 2)), Next::Enough);
         // no IOC: its containers run for a moment
         let other = Facts {
             others_are_unchecked: true,
             ..Facts::default()
         };
         assert_eq!(decide(&other), Next::Wait);
-        assert_eq!(decide(&later(&other, 1)), Next::Enough);
+        assert_eq!(decide(&later(&other, 2)), Next::Enough);
     }
 }

@@ -213,6 +213,27 @@ fn container(pod: &str, status: &ContainerStatus) -> Option<Trouble> {
     None
 }
 
+/// A container of a pod that counts as ready whose last run has ended: it was just started again, and tells its workload
+/// nothing else.
+pub(super) fn ended_before(pod: &Pod) -> Option<(String, Trouble)> {
+    let name = pod.metadata.name.clone().unwrap_or_default();
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let status = statuses.iter().find(|status| {
+        let last = status.last_state.as_ref();
+        last.is_some_and(|last| last.terminated.is_some())
+    })?;
+    let why = format!(
+        "{name}: the container {} was started again after it had ended {}",
+        status.name,
+        ended(status)
+    );
+    let trouble = Trouble {
+        log: Some((status.name.clone(), true)),
+        ..Trouble::plain(why)
+    };
+    Some((name, trouble))
+}
+
 /// One run of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Run {
@@ -392,6 +413,28 @@ mod tests {
         let pod: Pod = serde_json::from_value(value).unwrap();
         let trouble = super::pod(&pod).unwrap();
         (trouble.why, trouble.is_stuck)
+    }
+
+    #[test]
+    fn a_container_that_was_just_started_again_tells_how_it_had_ended() {
+        let pod = |last: serde_json::Value| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": {"name": "x-0"},
+                "status": {"conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": [{
+                    "name": "ioc", "image": "", "imageID": "", "ready": true, "restartCount": 1,
+                    "state": {"running": {}}, "lastState": last,
+                }]},
+            }))
+            .unwrap()
+        };
+        let (name, trouble) = ended_before(&pod(json!({"terminated": {"exitCode": 3}}))).unwrap();
+        assert_eq!(name, "x-0");
+        assert_eq!(
+            trouble.why,
+            "x-0: the container ioc was started again after it had ended with exit code 3"
+        );
+        assert_eq!(trouble.log, Some(("ioc".to_owned(), true)));
+        assert_eq!(ended_before(&pod(json!({}))), None);
     }
 
     #[test]

@@ -178,7 +178,14 @@ impl ClusterRelease {
             && let Some((container, previous)) = &trouble.log
         {
             let pods = self.pods(object);
-            cause.push_str(&readiness::last_lines(&pods, pod, Some(container), *previous).await);
+            let lines =
+                |previous| readiness::last_lines(&pods, pod, Some(container.as_str()), previous);
+            let mut said = lines(*previous).await;
+            if said.is_empty() {
+                // it may have been started again, or not yet, since it was looked at
+                said = lines(!*previous).await;
+            }
+            cause.push_str(&said);
         }
         CommandError::new(
             ErrorKind::Unhealthy,
@@ -250,6 +257,12 @@ impl ClusterRelease {
             };
             return Ok(Some(Waiting {
                 why,
+                pod: Some((name, trouble)),
+            }));
+        }
+        if let Some((name, trouble)) = found.iter().find_map(readiness::ended_before) {
+            return Ok(Some(Waiting {
+                why: trouble.why.clone(),
                 pod: Some((name, trouble)),
             }));
         }
@@ -439,9 +452,7 @@ impl ClusterRelease {
                         timeout.as_secs()
                     ),
                 )
-                .hint(
-                    "does its node answer? `kubectl get nodes` tells; `--timeout` waits longer",
-                ));
+                .hint("does its node answer? `ioc node` tells; `--timeout` waits longer"));
             }
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => {}
