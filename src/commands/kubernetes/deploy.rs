@@ -7,7 +7,8 @@ use super::acting::{self, readiness, text};
 use super::preflight;
 use crate::cli::deploy::DeployArgs;
 use crate::cli::global::OutputFormat;
-use crate::commands::acting::{Done, Steps, ask, emit, names, options, warn_of_duplicates};
+use crate::commands::acting::{Done, Steps, ask, names, options, warn_of_duplicates};
+use crate::commands::at_once::{Limits, at_once};
 use crate::commands::deploy::failed;
 use crate::commands::desired::{ClusterFacts, desired};
 use crate::commands::{Context, Outcome, target, versioned};
@@ -17,10 +18,16 @@ use crate::fleet::kubernetes::plan::{Allowed, Plan};
 use crate::fleet::kubernetes::{Cluster, ClusterChoice, ClusterRelease};
 use crate::fleet::plan::Change;
 use crate::services::{Selection, ValueOverrides};
-use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+use crate::ui::error::{CommandError, CommandResult};
 
-/// How many instances are planned at a time, and acted on where no option says how many.
-pub(super) const AT_A_TIME: usize = 4;
+/// How many instances are planned at a time.
+const AT_A_TIME: usize = 4;
+
+/// Where no option says how many: as many at once, and each of them for itself.
+pub(super) const EACH: Limits = Limits {
+    parallel: AT_A_TIME,
+    keep_going: true,
+};
 
 /// A plan as it is printed for programs.
 #[derive(Debug, Serialize)]
@@ -50,8 +57,8 @@ impl<'a> Planned<'a> {
 ///
 /// # Errors
 ///
-/// Everything that can be known before is said before anything changes, for all instances. What fails later does not
-/// stop the others; the end says what was done and what was not.
+/// Everything that can be known before is said before anything changes, for all instances. When something fails later,
+/// the end says what was done and what was not.
 pub(crate) async fn deploy(
     args: &DeployArgs,
     selections: Vec<Selection>,
@@ -132,8 +139,11 @@ pub(crate) async fn deploy(
         ask(&args.act, printer, &format!("Deploy {}", names(busy)))?;
     }
     let options = options(&args.act, args.atomic, args.message.clone());
-    let limit = usize::from(args.parallel);
-    carry_all_out(planned, limit, &options, "deployed", context).await
+    let limits = Limits {
+        parallel: args.parallel.into(),
+        keep_going: args.keep_going,
+    };
+    carry_all_out(planned, limits, &options, "deployed", context).await
 }
 
 /// The releases of instances, as they are now.
@@ -151,60 +161,23 @@ async fn opened(
         .await
 }
 
-/// Carries plans out, at most `limit` at a time, and reports each.
+/// Carries plans out as `limits` say, and tells what became of each.
 pub(super) async fn carry_all_out(
     planned: Vec<(ClusterRelease, Plan)>,
-    limit: usize,
+    limits: Limits,
     options: &Options,
     what: &'static str,
     context: &Context,
 ) -> CommandResult<Outcome> {
-    let count = planned.len();
-    let results: Vec<(String, CommandResult<Done>)> = stream::iter(planned)
-        .map(|(release, plan)| async move {
-            let name = release.name.clone();
-            (
-                name,
-                Box::pin(one(release, plan, options, what, context)).await,
-            )
-        })
-        .buffered(limit.max(1))
-        .collect()
-        .await;
-    let mut done = Vec::new();
-    let mut errors: Vec<(String, CommandError)> = Vec::new();
-    for (name, result) in results {
-        match result {
-            Ok(one) => done.push(one),
-            Err(error) => errors.push((name, error)),
-        }
-    }
-    emit(&done, &context.printer)?;
-    if errors.is_empty() {
-        return Ok(Outcome::Success);
-    }
-    if count == 1 {
-        return Err(errors.remove(0).1);
-    }
-    let kind = errors[0].1.kind();
-    let failed: Vec<String> = errors.iter().map(|(name, _)| name.clone()).collect();
-    for (_, error) in &errors {
-        context.printer.error(error);
-    }
-    let error = CommandError::new(
-        kind,
-        format!(
-            "{} of {count} instances were not {what}: {}",
-            failed.len(),
-            failed.join(", ")
-        ),
-    );
-    let ok: Vec<String> = done.into_iter().map(|one| one.instance).collect();
-    Err(if ok.is_empty() {
-        error
-    } else {
-        error.hint(format!("done: {}", ok.join(", ")))
-    })
+    let name = |(release, _): &(ClusterRelease, Plan)| release.name.clone();
+    Box::pin(at_once(
+        planned,
+        name,
+        limits,
+        context,
+        |(release, plan)| Box::pin(one(release, plan, options, what, context)),
+    ))
+    .await
 }
 
 async fn one(
@@ -225,12 +198,6 @@ async fn one(
             revision: plan.from,
             ..Done::new(&name, "unchanged")
         });
-    }
-    if context.cancel.is_cancelled() {
-        return Err(CommandError::new(
-            ErrorKind::Interrupted,
-            format!("interrupted before `{name}` was touched"),
-        ));
     }
     let steps = Steps::begin(printer, &name);
     let result = release

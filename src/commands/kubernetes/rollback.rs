@@ -1,7 +1,7 @@
 //! `ioc rollback` on a cluster: the stored manifests of an earlier revision once more. Needs neither git nor a registry.
 
 use super::acting;
-use super::deploy::{AT_A_TIME, carry_all_out, dry_run};
+use super::deploy::{EACH, carry_all_out, dry_run};
 use super::preflight;
 use crate::cli::deploy::RollbackArgs;
 use crate::commands::acting::{ask, options};
@@ -58,5 +58,5 @@ pub(crate) async fn rollback(
     let question = format!("Roll {} back to revision {to}", args.instance);
     ask(&args.act, &context.printer, &question)?;
     let options = options(&args.act, false, None);
-    carry_all_out(planned, AT_A_TIME, &options, "rolled-back", context).await
+    carry_all_out(planned, EACH, &options, "rolled-back", context).await
 }

@@ -1,7 +1,7 @@
 //! `ioc start` on a cluster: a revision with the replicas that the instance had before it was stopped.
 
 use super::acting;
-use super::deploy::{AT_A_TIME, carry_all_out};
+use super::deploy::{EACH, carry_all_out};
 use super::stop::in_use;
 use crate::cli::lifecycle::StartArgs;
 use crate::commands::acting::options;
@@ -40,7 +40,7 @@ pub(crate) async fn start(
         false,
         Some(format!("Started by {}", cluster.user)),
     );
-    carry_all_out(planned, AT_A_TIME, &options, "started", context).await
+    carry_all_out(planned, EACH, &options, "started", context).await
 }
 
 fn desired(release: &ClusterRelease) -> CommandResult<Desired> {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::acting;
-use super::deploy::{AT_A_TIME, carry_all_out};
+use super::deploy::{EACH, carry_all_out};
 use crate::cli::lifecycle::StopArgs;
 use crate::commands::acting::{ask, names, options};
 use crate::commands::{Context, Outcome};
@@ -61,7 +61,7 @@ pub(crate) async fn stop(
     let all = names(planned.iter().map(|(release, _)| release.name.as_str()));
     ask(&args.act, printer, &format!("Stop {all}"))?;
     let options = options(&args.act, false, Some(format!("Stopped by {}", who.by)));
-    carry_all_out(planned, AT_A_TIME, &options, "stopped", context).await
+    carry_all_out(planned, EACH, &options, "stopped", context).await
 }
 
 fn desired(release: &ClusterRelease, who: &Stopped) -> CommandResult<Desired> {
