@@ -146,6 +146,9 @@ fn last_lines(text: &str, count: usize) -> String {
 /// The API server cannot be reached, or is not trusted.
 fn unreachable(source: &(dyn Error + 'static), doing: &str, facts: &Facts) -> CommandError {
     let chain = chain(source);
+    if let Some(alert) = chain.iter().find(|text| refuses_certificate(text)) {
+        return unauthorized(facts, Some(alert));
+    }
     let server = &facts.server;
     let text = chain.join(": ");
     let error = if text.contains("certificate") {
@@ -177,6 +180,14 @@ fn unreachable(source: &(dyn Error + 'static), doing: &str, facts: &Facts) -> Co
     error.caused_by(last).hint(facts.where_from.clone())
 }
 
+/// Whether an error says that the other side ended the handshake for the certificate that it was shown: a proxy before
+/// the cluster does so, where an API server answers.
+fn refuses_certificate(text: &str) -> bool {
+    let text = text.to_lowercase();
+    text.contains("received fatal alert")
+        && (text.contains("certificate") || text.contains("unknownca"))
+}
+
 /// The messages of an error and those below it.
 fn chain(source: &(dyn Error + 'static)) -> Vec<String> {
     let mut texts = vec![source.to_string()];
@@ -190,7 +201,7 @@ fn chain(source: &(dyn Error + 'static)) -> Vec<String> {
 
 fn refused(status: &Status, doing: &str, facts: &Facts) -> CommandError {
     match status.code {
-        401 => unauthorized(facts),
+        401 => unauthorized(facts, None),
         403 => forbidden(status, doing, facts),
         404 => {
             let error = CommandError::not_found(format!("failed to {doing}"))
@@ -227,13 +238,15 @@ fn refused(status: &Status, doing: &str, facts: &Facts) -> CommandError {
     }
 }
 
-fn unauthorized(facts: &Facts) -> CommandError {
+/// The credentials are refused; `said` is why by the other side, when it says so.
+fn unauthorized(facts: &Facts, said: Option<&String>) -> CommandError {
     let Facts { login, server, .. } = facts;
     let error = CommandError::new(
         ErrorKind::Forbidden,
         format!("{server} does not accept the credentials of user `{login}` in the kubeconfig"),
     );
-    match facts.credentials.expired(jiff::Timestamp::now()) {
+    let why = facts.credentials.expired(jiff::Timestamp::now());
+    match why.or_else(|| said.cloned()) {
         Some(why) => error.caused_by(why),
         None => error,
     }

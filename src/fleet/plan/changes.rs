@@ -88,7 +88,12 @@ pub fn fields(kind: &str, before: &Value, after: &Value) -> Vec<FieldChange> {
     compare("", Some(before), Some(after), &mut changes);
     if kind == "Secret" {
         for change in &mut changes {
-            if change.path.starts_with("data") || change.path.starts_with("stringData") {
+            // what kubectl has noted of the whole object is as secret as the object
+            let is_secret = ["data", "stringData"]
+                .iter()
+                .any(|part| change.path.starts_with(part))
+                || change.path.contains("last-applied-configuration");
+            if is_secret {
                 change.before = change.before.as_ref().map(hidden);
                 change.after = change.after.as_ref().map(hidden);
             }

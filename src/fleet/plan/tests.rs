@@ -211,3 +211,21 @@ fn actions_follow_from_what_is_wanted_and_what_is_there() {
       keep p, it is not restarted
     ");
 }
+
+#[test]
+fn what_kubectl_has_noted_of_a_secret_stays_hidden() {
+    let secret = |value: &str| {
+        serde_json::json!({"metadata": {"annotations": {
+            "kubectl.kubernetes.io/last-applied-configuration": value, "team": value,
+        }}})
+    };
+    let shown: Vec<String> = super::fields("Secret", &secret("Z2VoZWlt"), &secret("bmV1"))
+        .iter()
+        .map(|change| format!("{} {:?}", change.path, change.after))
+        .collect();
+    let [noted, team] = shown.as_slice() else {
+        panic!("{shown:?}");
+    };
+    assert!(noted.contains("hidden, 4 characters"), "{noted}");
+    assert!(team.contains("bmV1"), "{team}");
+}
