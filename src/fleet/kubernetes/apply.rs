@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use helm::HookEvent;
-use helm::release::ApplyMethod;
+use helm::release::{ApplyMethod, HookRecord};
 use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use serde_json::Value;
@@ -66,10 +66,12 @@ impl ClusterRelease {
         }
         let before = self.base().cloned().filter(|_| self.exists());
         let holder = Holder::this(&self.cluster.user, "deploys");
+        progress.step(&format!("recording revision {}", plan.revision));
         let pending = self.begin(&plan, &holder).await?;
         let heartbeat = self.heartbeat(plan.revision, &holder);
+        let mut hooks = pending.hooks.clone();
         let result = self
-            .try_out(&plan, &pending, options, progress, cancel)
+            .try_out(&plan, &pending, &mut hooks, options, progress, cancel)
             .await;
         // an answer that is on its way would make our next write conflict
         drop(heartbeat);
@@ -81,12 +83,16 @@ impl ClusterRelease {
                 return Err(first.hint(format!("that could not be recorded either: {second}")));
             }
         };
+        self.set_hooks(plan.revision, hooks);
         match result {
-            Ok((hooks, answer)) => {
-                self.set_hooks(plan.revision, hooks);
+            Ok(answer) => {
                 let words = options.message.clone().unwrap_or_else(|| {
                     finished_description(&pending.info.description, pending.info.status)
                 });
+                progress.step(&format!(
+                    "recording that revision {} is deployed",
+                    plan.revision
+                ));
                 self.mark_deployed(plan.revision, &words).await?;
                 Ok(Deployed {
                     revision: plan.revision,
@@ -224,7 +230,15 @@ impl ClusterRelease {
             .last()
             .map(|stored| stored.user_labels().clone())
             .unwrap_or_default();
+        let before = self.stored.last().cloned();
         let stored = self.records.create(&record, holder, &labels).await?;
+        // a deletion does not make a revision: it may have begun, or even ended, since the records were read
+        if let Some(before) = before
+            && let Some(error) = self.removed_meanwhile(&before).await?
+        {
+            self.records.delete(&stored).await?;
+            return Err(error);
+        }
         self.stored.push(stored);
         // only now: whoever loses the race for the new revision must not have removed old ones
         for revision in release::prune(&self.states(), HISTORY_LIMIT + 1) {
@@ -240,7 +254,7 @@ impl ClusterRelease {
         Ok(record)
     }
 
-    fn set_hooks(&mut self, revision: u32, hooks: Vec<helm::release::HookRecord>) {
+    fn set_hooks(&mut self, revision: u32, hooks: Vec<HookRecord>) {
         let stored = self
             .stored
             .iter_mut()
@@ -250,26 +264,26 @@ impl ClusterRelease {
         }
     }
 
-    /// Everything between the two records. Gives the hooks with their runs, and what the IOC answered.
+    /// Everything between the two records. Notes the runs of the hooks in `hooks`; gives what the IOC answered.
     async fn try_out(
         &self,
         plan: &Plan,
         pending: &Record,
+        hooks: &mut [HookRecord],
         options: &Options,
         progress: &dyn Progress,
         cancel: &CancellationToken,
-    ) -> CommandResult<(Vec<helm::release::HookRecord>, Option<Answer>)> {
+    ) -> CommandResult<Option<Answer>> {
         let (pre, post) = match pending.info.status {
             Status::PendingInstall => (HookEvent::PreInstall, HookEvent::PostInstall),
             Status::PendingRollback => (HookEvent::PreRollback, HookEvent::PostRollback),
             _ => (HookEvent::PreUpgrade, HookEvent::PostUpgrade),
         };
         let patience = options.wait.unwrap_or(Duration::from_mins(5));
-        let mut hooks = pending.hooks.clone();
         if pending.info.status == Status::PendingInstall {
             self.define(&plan.desired.definitions, progress).await?;
         }
-        self.run_hooks(&mut hooks, pre, patience, progress, cancel)
+        self.run_hooks(hooks, pre, patience, progress, cancel)
             .await?;
         let mut done = Vec::new();
         for planned in &plan.objects {
@@ -297,9 +311,9 @@ impl ClusterRelease {
                 .wait_until_ready(objects, timeout, progress, cancel)
                 .await?;
         }
-        self.run_hooks(&mut hooks, post, patience, progress, cancel)
+        self.run_hooks(hooks, post, patience, progress, cancel)
             .await?;
-        Ok((hooks, answer))
+        Ok(answer)
     }
 
     async fn apply_one(&self, planned: &Planned) -> CommandResult<()> {

@@ -49,7 +49,7 @@ impl ClusterRelease {
             let (one, other) = (&hooks[*one], &hooks[*other]);
             (one.weight, &one.name).cmp(&(other.weight, &other.name))
         });
-        for index in &order {
+        for (place, index) in order.iter().enumerate() {
             interrupted(cancel)?;
             let hook = &mut hooks[*index];
             progress.step(&format!("running the hook {} {}", hook.kind, hook.name));
@@ -59,20 +59,39 @@ impl ClusterRelease {
             hook.last_run.completed_at = Some(record::time(Timestamp::now()));
             if let Err(error) = result {
                 hook.last_run.phase = HookPhase::Failed;
-                if has(hook, "hook-failed") {
-                    self.remove_hook(hook).await?;
-                }
-                return Err(error);
+                let earlier = order[..place].iter().rev().map(|index| &hooks[*index]);
+                return Err(self.clear_up(&hooks[*index], earlier, error).await);
             }
             hook.last_run.phase = HookPhase::Succeeded;
         }
-        // as Helm: those that are to go when they succeeded go when all have
-        for index in order {
+        // as Helm: those that are to go when they succeeded go when all have, the last one first
+        for index in order.into_iter().rev() {
             if has(&hooks[index], "hook-succeeded") {
                 self.remove_hook(&hooks[index]).await?;
             }
         }
         Ok(())
+    }
+
+    /// Removes what is to go after a hook has failed: that one, and earlier ones that succeeded, as their policies say. Why
+    /// it failed is told whatever comes of this.
+    async fn clear_up<'h>(
+        &self,
+        failed: &'h HookRecord,
+        earlier: impl Iterator<Item = &'h HookRecord>,
+        mut error: CommandError,
+    ) -> CommandError {
+        let failed = has(failed, "hook-failed").then_some(failed);
+        let succeeded = earlier.filter(|hook| has(hook, "hook-succeeded"));
+        for hook in failed.into_iter().chain(succeeded) {
+            if let Err(second) = self.remove_hook(hook).await {
+                let (kind, name) = (&hook.kind, &hook.name);
+                error = error.hint(format!(
+                    "the hook {kind} {name} could not be removed: {second}"
+                ));
+            }
+        }
+        error
     }
 
     async fn run_hook(
@@ -155,28 +174,29 @@ impl ClusterRelease {
             .as_deref()
             .unwrap_or(&self.cluster.namespace);
         let pods: kube::Api<Pod> = kube::Api::namespaced(self.cluster.client.clone(), namespace);
-        let names: Vec<String> = if object.id.kind == "Pod" {
-            vec![object.id.name.clone()]
+        let newest = if object.id.kind == "Pod" {
+            Some(object.id.name.clone())
         } else {
             let selector = format!("job-name={}", object.id.name);
             let parameters = kube::api::ListParams::default().labels(&selector);
-            let list = pods
-                .list(&parameters)
-                .await
-                .map(|list| list.items)
-                .unwrap_or_default();
-            list.into_iter()
-                .filter_map(|pod| pod.metadata.name)
-                .collect()
+            let list = pods.list(&parameters).await;
+            let made = |pod: &Pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            list.ok()
+                .and_then(|list| list.items.into_iter().max_by_key(made))
+                .and_then(|pod| pod.metadata.name)
         };
-        let Some(newest) = names.last() else {
+        let Some(newest) = newest else {
             return String::new();
         };
-        super::readiness::last_lines(&pods, newest, None, false).await
+        super::readiness::last_lines(&pods, &newest, None, false).await
     }
 
-    /// Deletes the objects of a hook and waits until they are gone.
+    /// Deletes the objects of a hook and waits until they are gone. Not a definition of custom resources, as Helm: all
+    /// objects of its kind would go with it.
     async fn remove_hook(&self, hook: &HookRecord) -> CommandResult<()> {
+        if hook.kind == "CustomResourceDefinition" {
+            return Ok(());
+        }
         for object in self.hook_objects(hook).await? {
             let name = object.described(&self.cluster);
             let was_there = object

@@ -9,11 +9,15 @@ use crate::fleet::kubernetes::holder::{AGE_OF_OTHERS, HOLDER, Holder, Life, RENE
 use crate::fleet::kubernetes::intent;
 use crate::fleet::kubernetes::records::{Records, Stored};
 use crate::fleet::progress::Progress;
-use crate::fleet::release::record::{self, is_unfinished};
+use crate::fleet::release::record::{self, Info, is_unfinished};
 use crate::fleet::release::{self, Record, Status, decide::Revision};
 use crate::fleet::session::{failed_description, finished_description};
 use crate::fleet::store::Stopped;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
+
+/// How often, and in which interval, a removal looks whether a command that was about to deploy has given way.
+const LOOKS: usize = 8;
+const LOOK: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// One command at work on one release.
 #[derive(Debug)]
@@ -248,6 +252,46 @@ impl ClusterRelease {
         Ok(true)
     }
 
+    /// Whether somebody has begun to remove the release, or has removed it, since its newest revision was read.
+    pub(super) async fn removed_meanwhile(
+        &self,
+        before: &Stored,
+    ) -> CommandResult<Option<CommandError>> {
+        let gone = |status| matches!(status, Status::Uninstalling | Status::Uninstalled);
+        if gone(before.record.info.status) {
+            return Ok(None);
+        }
+        let who = match self.records.read(&self.name, before.record.version).await {
+            Ok(now) if gone(now.record.info.status) => now.holder,
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let who = who.map_or_else(|| "another command".to_owned(), |who| who.to_string());
+        Ok(Some(self.busy(&who, "deletes")))
+    }
+
+    /// Who has begun a newer revision than `newest`; those that see in time that the release is being removed are gone
+    /// after a moment.
+    pub(super) async fn overtaken(&self, newest: u32) -> CommandResult<Option<CommandError>> {
+        let mut looks = 0;
+        loop {
+            let history = self.records.history(&self.name).await?;
+            let newer = history
+                .into_iter()
+                .find(|stored| record::revision(&stored.record) > newest);
+            let Some(newer) = newer else { return Ok(None) };
+            looks += 1;
+            if looks == LOOKS {
+                return Ok(Some(match newer.holder {
+                    Some(holder) => self.busy(&holder.to_string(), &holder.doing),
+                    None => self.busy("another command", "deploys"),
+                }));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     fn busy(&self, who: &str, doing: &str) -> CommandError {
         CommandError::new(
             ErrorKind::Conflict,
@@ -330,6 +374,17 @@ impl ClusterRelease {
         status: Status,
         words: &str,
     ) -> CommandResult<()> {
+        let mut info = match self.record(revision) {
+            Some(record) => record.info.clone(),
+            None => Info::default(),
+        };
+        info.status = status;
+        words.clone_into(&mut info.description);
+        self.write_info(revision, info).await
+    }
+
+    /// Writes times, state and words of a revision.
+    pub(super) async fn write_info(&mut self, revision: u32, info: Info) -> CommandResult<()> {
         let name = self.name.clone();
         let Some(stored) = self
             .stored
@@ -341,7 +396,7 @@ impl ClusterRelease {
                 format!("revision {revision} of `{name}` is not known"),
             ));
         };
-        stored.record.set_status(status, words);
+        stored.record.info = info;
         self.records.update(stored, None).await
     }
 

@@ -15,7 +15,7 @@ use crate::fleet::kubernetes::release::ClusterRelease;
 use crate::fleet::kubernetes::retry::retrying;
 use crate::fleet::progress::Progress;
 use crate::fleet::release::Status;
-use crate::fleet::release::record;
+use crate::fleet::release::record::{self, Info};
 use crate::ui::error::{CommandError, CommandResult};
 
 /// How a release is removed.
@@ -56,17 +56,28 @@ impl ClusterRelease {
             return Err(CommandError::not_found(format!("`{name}` is not deployed")));
         };
         let newest = record::revision(&stored.record);
+        let before = stored.record.info.clone();
         stored.record.info.deleted = Some(record::time(Timestamp::now()));
         stored.record.set_status(
             Status::Uninstalling,
             "Deletion in progress (or silently failed)",
         );
+        progress.step(&format!("recording that {name} is deleted"));
         self.records.update(stored, Some(&holder)).await?;
         let heartbeat = self.heartbeat(newest, &holder);
         let mut hooks = self.base_hooks();
         let patience = removal.wait.unwrap_or(Duration::from_mins(5));
-        self.run_hooks(&mut hooks, HookEvent::PreDelete, patience, progress, cancel)
-            .await?;
+        let begun = async {
+            if let Some(error) = self.overtaken(newest).await? {
+                return Err(error);
+            }
+            self.run_hooks(&mut hooks, HookEvent::PreDelete, patience, progress, cancel)
+                .await
+        };
+        if let Err(error) = begun.await {
+            drop(heartbeat);
+            return Err(self.take_back(newest, before, &holder, error).await);
+        }
         let mut removed = Removed::default();
         let mut objects: Vec<Object> = Vec::new();
         for object in self.objects_of_all_revisions().await? {
@@ -136,6 +147,7 @@ impl ClusterRelease {
             self.write_status(newest, Status::Uninstalled, "Uninstallation complete")
                 .await?;
         } else {
+            progress.step(&format!("removing the revisions of {name}"));
             // the newest last: while it is there, the next command finishes this
             for stored in self.stored.clone() {
                 self.records.delete(&stored).await?;
@@ -143,6 +155,33 @@ impl ClusterRelease {
             self.stored.clear();
         }
         Ok(removed)
+    }
+
+    /// Records that nothing was removed after all. A removal that another command had begun stays begun.
+    async fn take_back(
+        &mut self,
+        revision: u32,
+        mut before: Info,
+        holder: &Holder,
+        error: CommandError,
+    ) -> CommandError {
+        if before.status == Status::Uninstalling {
+            return error;
+        }
+        if before.status.is_pending() {
+            // nobody works on it any more
+            before.status = Status::Failed;
+        }
+        let result = async {
+            self.still_ours(revision, holder).await?;
+            self.write_info(revision, before).await
+        };
+        match result.await {
+            Ok(()) => error.hint("nothing was removed"),
+            Err(second) => error.hint(format!(
+                "nothing was removed, and that could not be recorded: {second}"
+            )),
+        }
     }
 
     /// Finishes a removal that was cut short.
