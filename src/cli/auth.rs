@@ -25,13 +25,14 @@ pub enum AuthVerb {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  ioc auth can-i                         all verbs
+  ioc auth can-i                           all verbs
   ioc auth can-i deploy logs -n bl01t
-  ioc auth can-i deploy -n bl01t -o yaml   a role that allows it, for whoever administers the namespace
+  ioc auth can-i 'beamline init'
+  ioc auth can-i deploy -n bl01t -o yaml   a role that allows it, for your administrators
 
 The exit code is 1 if any of the verbs is not allowed.")]
 pub struct CanIArgs {
-    /// Verbs of ioc, as `deploy` or `\"beamline init\"` [default: all]
+    /// Verbs of ioc, as `deploy` or `'beamline init'` [default: all]
     pub verbs: Vec<String>,
 
     /// Which beamline.

@@ -31,12 +31,13 @@ pub struct LsArgs {}
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  ioc beamline init bl01t --uid 37001 --group bl01t-engineers      writes the file, to be read and edited
-  ioc beamline init bl01t --node bl01t-ioc-1 --apply --dry-run     what it would change on the cluster
+  ioc beamline init bl01t --uid 37001 --group bl01t-engineers    write the file, to be read
+  ioc beamline init bl01t --node bl01t-ioc-1 --apply --dry-run   what the cluster would get
   ioc beamline init bl01t --node bl01t-ioc-1 --apply
 
-Without a beamline of that name in ioc.toml, its services repository is written as well, as `ioc new beamline`
-does. The file that is there already is used as it is, so that it can be edited; --rewrite replaces it.")]
+Without a beamline of that name in ioc.toml, its services repository is written as well, as
+`ioc new beamline` does. A file that is there already is used as it is, so that it can be
+edited; --rewrite replaces it.")]
 pub struct InitArgs {
     /// Name of the beamline: lower-case letters, digits and `-`
     pub name: String,

@@ -23,7 +23,7 @@ pub struct LogsArgs {
     #[arg(short, long)]
     pub follow: bool,
 
-    /// Only lines since a time ago (`10m`, `2h`) or since a time (`2026-11-22T10:00:00Z`)
+    /// Only lines since a time ago (`10m`, `2h`, `7d`) or since a time (`2026-11-22T10:00:00Z`)
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
 

@@ -10,8 +10,8 @@ use crate::cli::render::BeamlineArgs;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  ioc release --dry-run                        what would be built, checked and pushed for the tag that is checked out
-  ioc release 2026.11.1 --notes notes.md       all of it; once more after a failure goes on where it was
+  ioc release --dry-run                      what the tag that is checked out would release
+  ioc release 2026.11.1 --notes notes.md     all of it; after a failure it goes on where it was
   ioc release 2026.11.1 --no-images --charts oci://registry.example.org/t01/charts")]
 pub struct ReleaseArgs {
     /// Git tag to release [default: the tag of the commit that is checked out]

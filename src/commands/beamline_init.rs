@@ -169,9 +169,9 @@ pub(crate) async fn beamline_init(args: &InitArgs, context: &Context) -> Command
             printer.info(format!("{name}: applied"));
         }
         Some(_) => {}
-        None => printer.hint(format!(
-            "read and edit it, then `ioc beamline init {name} --apply` shows what it changes on the cluster and makes it"
-        )),
+        None => printer.hint(
+            "read and edit it; the same command with `--apply` shows what it changes on the cluster, asks, and makes it",
+        ),
     }
     emit(&report, context)
 }

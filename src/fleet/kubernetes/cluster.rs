@@ -255,7 +255,7 @@ impl Cluster {
         Some(match near {
             Some(near) => error.hint(format!("did you mean `{near}`?")),
             None => error.hint(
-                "`--namespace` names another; `kubectl get namespaces` lists them for those who may",
+                "`--namespace` names another; `ioc beamline init` makes what a beamline needs, its namespace too",
             ),
         })
     }

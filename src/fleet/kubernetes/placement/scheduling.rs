@@ -67,9 +67,7 @@ fn labels(spec: &PodSpec, node: &Node) -> Vec<Finding> {
                     words(required, labels)
                 ),
             )
-            .hint(format!(
-                "`kubectl get node {name} --show-labels` lists its labels"
-            )),
+            .hint(format!("`ioc node {name}` lists its labels")),
         );
     }
     if spec
