@@ -1,12 +1,14 @@
 //! A web server of a test's own on this machine, with or without a certificate that nobody knows.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 /// A running server; it ends with the test run.
 pub(crate) struct Server {
@@ -24,11 +26,30 @@ impl Server {
 
     /// The same over TLS.
     pub(crate) fn start_tls(files: &[(&str, Vec<u8>)]) -> Self {
+        Self::tls(files, None)
+    }
+
+    /// The same for clients that show a certificate which this authority has issued.
+    pub(crate) fn start_tls_for_clients_of(
+        authority: CertificateDer<'static>,
+        files: &[(&str, Vec<u8>)],
+    ) -> Self {
+        Self::tls(files, Some(authority))
+    }
+
+    fn tls(files: &[(&str, Vec<u8>)], authority: Option<CertificateDer<'static>>) -> Self {
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let issued = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+        let verifier = authority.map_or_else(WebPkiClientVerifier::no_client_auth, |authority| {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority).unwrap();
+            WebPkiClientVerifier::builder(Arc::new(roots))
+                .build()
+                .unwrap()
+        });
         let config = ServerConfig::builder()
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_single_cert(vec![issued.cert.der().clone()], key)
             .unwrap();
         Self::serve(files, Some(Arc::new(config)), issued.cert.pem())
@@ -54,7 +75,15 @@ impl Server {
                     Some(config) => ServerConnection::new(Arc::clone(config))
                         .map_err(std::io::Error::other)
                         .and_then(|connection| {
-                            answer(StreamOwned::new(connection, stream), &files)
+                            let mut stream = StreamOwned::new(connection, stream);
+                            let answered = answer(&mut stream, &files);
+                            if answered.is_err() {
+                                // what it is told of a handshake that failed must reach the client
+                                stream.sock.set_read_timeout(Some(Duration::from_secs(5)))?;
+                                stream.sock.shutdown(Shutdown::Write)?;
+                                std::io::copy(&mut stream.sock, &mut std::io::sink())?;
+                            }
+                            answered
                         }),
                 };
             }

@@ -3,6 +3,10 @@
 //! The cluster behind them answers for its version and nothing else, so that a verb that got through says that nothing is
 //! deployed.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{CertificateParams, Issuer, KeyPair};
+
 use super::clusters::HISTORY;
 use crate::context::TestContext;
 use crate::web::{Server, certificate_file};
@@ -187,6 +191,53 @@ fn proxies() {
         report.contains("through the proxy http://proxy.site:1"),
         "{report}"
     );
+}
+
+/// A proxy before the cluster refuses a certificate in the handshake. What a real API server answers is in
+/// `kubernetes::login`.
+#[test]
+fn a_client_certificate_that_the_handshake_refuses() {
+    let context = TestContext::new();
+    let key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::default();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root = authority.clone().self_signed(&key).unwrap();
+    let issuer = Issuer::new(authority, key);
+    let tls = Server::start_tls_for_clients_of(root.der().clone(), &files());
+    let context = context.shown_as(tls.url.clone(), "[SERVER]");
+    let at = format!(
+        "server: \"{}\", certificate-authority: {}",
+        tls.url,
+        certificate_file(&tls, context.root()).display()
+    );
+    let said_in = |year: i32| {
+        let mut parameters = CertificateParams::default();
+        parameters.not_before = rcgen::date_time_ymd(2019, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(year, 2, 3);
+        parameters.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        let own = KeyPair::generate().unwrap();
+        let certificate = parameters.signed_by(&own, &issuer).unwrap();
+        let user = format!(
+            "client-certificate-data: {}, client-key-data: {}",
+            STANDARD.encode(certificate.pem()),
+            STANDARD.encode(own.serialize_pem())
+        );
+        said(&context, &at, &user)
+    };
+    assert_answered(&said_in(2070));
+    let expired = "the client certificate expired on 2020-02-03 00:00:00 UTC";
+    let missing = "received fatal alert: CertificateRequired";
+    for (report, why) in [
+        (said_in(2020), expired),
+        (said(&context, &at, "token: geheim"), missing),
+    ] {
+        assert!(
+            report.starts_with("exit code: 13")
+                && report.contains("[SERVER] does not accept the credentials of user `anna`")
+                && report.contains(why),
+            "{report}"
+        );
+    }
 }
 
 #[test]

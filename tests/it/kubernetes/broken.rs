@@ -1,9 +1,13 @@
-//! Parts of the cluster that break: the API server while `ioc` deploys. This happens to a cluster of its own.
+//! Parts of the cluster that break: the API server while `ioc` changes something. This happens to a cluster of its own.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Stdio};
 use std::time::Instant;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::cluster::PrivateCluster;
-use super::site::Site;
+use super::site::{Site, states};
 
 #[test]
 fn an_api_server_that_restarts_in_the_middle_of_a_deploy() {
@@ -47,5 +51,121 @@ fn an_api_server_that_restarts_in_the_middle_of_a_deploy() {
             "{report}\n{status}"
         );
         assert!(site.is_ready(&instance), "{report}");
+    }
+}
+
+/// What `-v` prints begins so where a step begins that asks something of the API server.
+const STEPS: [&str; 5] = [
+    "recording ",
+    "applying ",
+    "removing ",
+    "restarting ",
+    "waiting",
+];
+
+/// Runs a command and lets the API server be away, and come back, when its step number `at` begins. Whether it had so many
+/// steps, and what it said.
+fn broken_at(
+    private: &PrivateCluster,
+    site: &Site,
+    at: usize,
+    arguments: &[&str],
+) -> (bool, String) {
+    let mut child = site
+        .command(&[&["-v"], arguments].concat())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let (mut said, mut line, mut steps) = (String::new(), String::new(), 0);
+    while steps < at && lines.read_line(&mut line).unwrap() > 0 {
+        steps += usize::from(STEPS.iter().any(|step| line.starts_with(step)));
+        said.push_str(&line);
+        line.clear();
+    }
+    let is_under_way = steps == at;
+    if is_under_way {
+        // it stands still in its step until the server is away
+        signal(&child, Signal::STOP);
+        private.kill("apiserver");
+        // begun anew, they do not wait longer after each time that they have lost it
+        private.kill("controllers");
+        private.kill("scheduler");
+        signal(&child, Signal::CONT);
+        private.repair();
+    }
+    lines.read_to_string(&mut said).unwrap();
+    let status = child.wait().unwrap();
+    assert!(
+        status.success(),
+        "{arguments:?} at step {at}: {status}\n{said}"
+    );
+    (is_under_way, said)
+}
+
+fn signal(child: &Child, signal: Signal) {
+    // it may have ended in the meantime
+    let _ended = kill_process(Pid::from_child(child), signal);
+}
+
+#[test]
+fn an_api_server_that_restarts_in_any_step_of_any_verb() {
+    let Some(private) = PrivateCluster::start("it-step") else {
+        return;
+    };
+    let Some(site) = Site::on(private.cluster()) else {
+        return;
+    };
+    let instance = &site.add("ea-ioc-01");
+    // each with what has to be done before, and one of its steps for `make test`
+    let verbs: [(&[&str], &[&str], usize); 7] = [
+        (
+            &["deploy", instance, "--set", "global.location=hall"],
+            &["deploy", instance],
+            4,
+        ),
+        (
+            &["rollback", instance],
+            &["deploy", instance, "--set", "global.location=new"],
+            1,
+        ),
+        (&["stop", instance], &["start", instance], 2),
+        (&["start", instance], &["stop", instance], 5),
+        (&["restart", instance], &["start", instance], 1),
+        (
+            &["move", instance, "node-2"],
+            &["move", instance, "node-1"],
+            3,
+        ),
+        (&["delete", instance], &["start", instance], 3),
+    ];
+    let is_soak = std::env::var_os("IOC_SOAK").is_some();
+    for (verb, before, usual) in verbs {
+        let steps = if is_soak { 1..100 } else { usual..usual + 1 };
+        for at in steps {
+            if site.has_no("secrets") {
+                site.succeed(&["deploy", instance, "--yes"]);
+            }
+            site.succeed(&[before, &["--yes"]].concat());
+            let arguments = [verb, &["--yes", "--timeout", "2m"]].concat();
+            let (was_under_way, said) = broken_at(&private, &site, at, &arguments);
+            let told = format!("{verb:?} at step {at}:\n{said}");
+            if verb[0] == "delete" {
+                assert!(
+                    site.has_no("statefulsets") && site.has_no("secrets"),
+                    "{told}"
+                );
+            } else {
+                let states = states(&site, instance);
+                assert_eq!(states.last().unwrap(), "deployed", "{told}");
+                let is_stopped = verb[0] == "stop";
+                assert_eq!(site.is_ready(instance), !is_stopped, "{told}");
+            }
+            assert!(was_under_way || is_soak, "{told}");
+            if !was_under_way {
+                break;
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::proxy::{Fault, Proxy, Request};
-use super::site::Site;
+use super::site::{Site, states};
 
 #[test]
 fn each_change_that_gets_lost_is_made_once() {
@@ -67,19 +67,12 @@ fn sweep(site: &Site, rest: &str, fault: &Fault) {
 
 /// What must hold after each deploy: one revision is deployed, none is unfinished, and the cluster has what it says.
 fn check(site: &Site, instance: &str, note: &str, report: &str) {
-    let text = site.helm(&["history", instance, "-o", "json"]);
-    let history: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let statuses: Vec<&str> = history
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|revision| revision["status"].as_str().unwrap())
-        .collect();
-    let (last, earlier) = statuses.split_last().unwrap();
-    assert_eq!(*last, "deployed", "{report}\n{text}");
+    let states = states(site, instance);
+    let (last, earlier) = states.split_last().unwrap();
+    assert_eq!(last, "deployed", "{report}\n{states:?}");
     assert!(
-        earlier.iter().all(|status| *status == "superseded"),
-        "{report}\n{text}"
+        earlier.iter().all(|state| state == "superseded"),
+        "{report}\n{states:?}"
     );
     let maps = site.object("configmaps");
     assert!(maps.to_string().contains(note), "{report}\n{maps:#}");

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::cluster::Cluster;
-use super::site::Site;
+use super::site::{Site, history};
 
 /// The newest revision as `helm list` shows it.
 fn listed(site: &Site, instance: &str) -> Value {
@@ -15,9 +15,8 @@ fn listed(site: &Site, instance: &str) -> Value {
 
 /// Revisions and states as `helm history` shows them.
 fn states(site: &Site, instance: &str) -> Vec<(u64, String)> {
-    let text = site.helm(&["history", instance, "-o", "json"]);
-    let list: Vec<Value> = serde_json::from_str(&text).unwrap();
-    list.iter()
+    history(site, instance)
+        .iter()
         .map(|revision| {
             (
                 revision["revision"].as_u64().unwrap(),
@@ -294,22 +293,31 @@ fn an_ioc_that_ends_at_once_is_not_ready() {
     let Some(site) = Site::new() else { return };
     let instance = site.add("ea-ioc-01");
     let crash = "ioc-instance.args=[\"echo no crate answers; sleep 0.3; exit 3\"]";
-    let report = site.run(&[
-        "deploy",
-        &instance,
-        "--yes",
-        "--timeout",
-        "8s",
-        "--set-json",
-        crash,
-    ]);
+    let deploy = |timeout: &str| {
+        site.run(&[
+            "deploy",
+            &instance,
+            "--yes",
+            "--timeout",
+            timeout,
+            "--set-json",
+            crash,
+        ])
+    };
+    let report = deploy("15s");
     assert!(
         report.contains("exit code: 9")
-            && report.contains("is not ready after 8 seconds")
+            && report.contains("is not ready after 15 seconds")
             && report.contains("no crate answers"),
         "{report}"
     );
     assert_eq!(states(&site, &instance), [(1, "failed".to_owned())]);
+    // whenever the time ends: before it is started, while it runs, after it has ended
+    for timeout in ["1s", "2s", "3s", "4s"] {
+        site.kubectl(&["delete", "pods", "--all", "--grace-period=1"]);
+        let report = deploy(timeout);
+        assert!(report.contains("exit code: 9"), "{timeout}: {report}");
+    }
 }
 
 #[test]
@@ -348,54 +356,6 @@ fn quota_and_missing_permissions_are_named() {
             && report.contains("there is no namespace `no-such-namespace`"),
         "{report}"
     );
-}
-
-#[test]
-fn hooks_run_in_their_order_and_one_that_fails_ends_the_deploy() {
-    let Some(site) = Site::new() else { return };
-    let instance = site.add("ea-ioc-01");
-    let templates = format!("beamlines/{}/.helm-shared/templates", site.name());
-    let hook = |name: &str, event: &str, weight: i32, command: &str| {
-        let image = super::site::sim_image_name();
-        site.write(
-            &format!("{templates}/{name}.yaml"),
-            format!(
-                "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {{{{ .Release.Name }}}}-{name}\n  annotations:\n    helm.sh/hook: {event}\n    helm.sh/hook-weight: \"{weight}\"\n    helm.sh/hook-delete-policy: before-hook-creation\nspec:\n  backoffLimit: 0\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n        - {{name: hook, image: \"{image}\", imagePullPolicy: Never, command: [sh, -c, \"{command}\"]}}\n"
-            ),
-        );
-    };
-    hook("second", "pre-install,pre-upgrade", 2, "true");
-    hook("first", "pre-install,pre-upgrade", -1, "true");
-    site.succeed(&["deploy", &instance, "--yes"]);
-    let started = |name: &str| {
-        let job = site.object(&format!("job/{instance}-{name}"));
-        job["metadata"]["resourceVersion"]
-            .as_str()
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-    };
-    assert!(started("first") < started("second"));
-    let hooks = site.helm(&["get", "hooks", &instance]);
-    assert!(hooks.contains("-first"), "{hooks}");
-
-    hook(
-        "second",
-        "pre-install,pre-upgrade",
-        2,
-        "echo the database is locked; exit 3",
-    );
-    let report = site.run(&["deploy", &instance, "--yes", "--set", "global.location=new"]);
-    assert!(
-        report.contains("exit code: 9")
-            && report.contains("the hook Job")
-            && report.contains("the database is locked"),
-        "{report}"
-    );
-    assert_eq!(states(&site, &instance)[1].1, "failed");
-    // the objects were not touched
-    let set = site.object(&format!("statefulset/{instance}"));
-    assert_eq!(set["metadata"]["labels"]["location"], site.name());
 }
 
 #[test]

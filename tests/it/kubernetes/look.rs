@@ -161,6 +161,15 @@ fn every_instance_is_listed_with_its_state_and_why() {
         "{volumes:?}"
     );
 
+    let both = site.succeed(&["logs", &runs, "old-mo-ioc-01"]);
+    for (name, line) in [(runs.as_str(), "iocRun"), ("old-mo-ioc-01", "last words")] {
+        let mut lines = both.lines();
+        assert!(
+            lines.any(|one| one.starts_with(name) && one.contains(line)),
+            "{both}"
+        );
+    }
+
     let refused = site.refuse(&["ps", "group-iok"]);
     assert!(refused.contains("did you mean `group-ioc`?"), "{refused}");
 }

@@ -4,6 +4,7 @@
 //! Every test has a namespace and a services repository of its own; see [`site::Site`]. Faults of the cluster itself
 //! happen to one beside the shared one; see [`cluster::PrivateCluster`].
 
+mod at_once;
 mod bed;
 mod broken;
 mod cluster;
@@ -11,8 +12,10 @@ mod connection;
 mod deploy;
 mod facility;
 mod from_registry;
+mod hooks;
 mod killed;
 mod log_store;
+mod login;
 mod look;
 mod looking;
 mod lookup;
@@ -21,3 +24,4 @@ mod preflight;
 mod proxy;
 mod refused;
 mod site;
+mod versions;

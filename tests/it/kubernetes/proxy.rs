@@ -19,6 +19,8 @@ pub(super) enum Fault {
     LostRequest,
     /// The API server does it, and the connection is cut before the answer.
     LostAnswer,
+    /// The same, with something that happens in between.
+    LostAnswerAfter(Act),
     /// It reaches the API server so much later.
     Late(Duration),
     /// The answer is cut off after so many bytes of its body.
@@ -27,6 +29,22 @@ pub(super) enum Fault {
     HeldAfter(usize),
     /// The API server is not asked, and this is the answer: a status code and a body.
     Instead(u16, String),
+}
+
+/// Something that is done once the API server has answered.
+#[derive(Clone)]
+pub(super) struct Act(Arc<dyn Fn() + Send + Sync>);
+
+impl Act {
+    pub(super) fn new(act: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(act))
+    }
+}
+
+impl std::fmt::Debug for Act {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Act")
+    }
 }
 
 impl Fault {
@@ -177,7 +195,13 @@ fn serve(
                 .as_bytes(),
             );
         }
-        Some(Fault::LostAnswer | Fault::CutAfter(_) | Fault::HeldAfter(_)) | None => {}
+        Some(
+            Fault::LostAnswer
+            | Fault::LostAnswerAfter(_)
+            | Fault::CutAfter(_)
+            | Fault::HeldAfter(_),
+        )
+        | None => {}
     }
     let mut server = TcpStream::connect(upstream)?;
     server.write_all(head.as_bytes())?;
@@ -189,6 +213,10 @@ fn serve(
     match fault {
         Some(Fault::LostAnswer) => {
             std::io::copy(&mut server, &mut std::io::sink())?;
+        }
+        Some(Fault::LostAnswerAfter(Act(act))) => {
+            std::io::copy(&mut server, &mut std::io::sink())?;
+            act();
         }
         Some(Fault::CutAfter(bytes) | Fault::HeldAfter(bytes)) => {
             let mut answers = BufReader::new(server);

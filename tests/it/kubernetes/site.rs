@@ -286,6 +286,20 @@ subjects: [{{kind: ServiceAccount, name: {who}, namespace: {namespace}}}]
     }
 }
 
+/// All revisions, as real helm sees them.
+pub(crate) fn history(site: &Site, instance: &str) -> Vec<Value> {
+    let text = site.helm(&["history", instance, "-o", "json"]);
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Their states.
+pub(crate) fn states(site: &Site, instance: &str) -> Vec<String> {
+    history(site, instance)
+        .iter()
+        .map(|revision| revision["status"].as_str().unwrap().to_owned())
+        .collect()
+}
+
 /// `API GROUP | resource,resource | verb,verb` as a rule of a role.
 fn role_rule(rule: &str) -> String {
     let parts: Vec<&str> = rule.split('|').map(str::trim).collect();
