@@ -2,7 +2,7 @@
 # Comparison tables: `ioc` side by side with the named peer, in one run, on this machine. Figures are medians; the
 # ratio is what counts, because machines differ. Run by `make bench`.
 #
-#   IOC=path/to/release/ioc benches/run.sh [start|render|versions|build|size|ps|fleet|deploy|bus|ca|alarm|alarm_kafka|alarm_log]...
+#   IOC=path/to/release/ioc benches/run.sh [start|render|versions|build|size|ps|fleet|deploy|bus|ca|alarm|alarm_kafka|alarm_log|replicas]...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
