@@ -338,10 +338,14 @@ impl ClusterRelease {
         }
         let is_same_as_before = earlier.is_some_and(|earlier| earlier.body == object.body);
         if !fields.is_empty() && is_same_as_before {
-            notes.push(format!(
-                "{} was changed outside of its release: that is put back",
-                object.described(&self.cluster)
-            ));
+            let name = object.described(&self.cluster);
+            notes.push(match self.newer_than_base() {
+                Some(record) => format!(
+                    "{name} was changed by revision {}, which is {}: that is put back",
+                    record.version, record.info.status
+                ),
+                None => format!("{name} was changed outside of its release: that is put back"),
+            });
         }
         let change = (!fields.is_empty()).then(|| Change {
             resource: ResourceId {

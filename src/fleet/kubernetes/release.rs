@@ -115,6 +115,13 @@ impl ClusterRelease {
         })
     }
 
+    /// The newest revision, where it is not what a new one is compared with: it did not get through.
+    pub(super) fn newer_than_base(&self) -> Option<&Record> {
+        let base = self.base().map_or(0, record::revision);
+        let newest = &self.stored.last()?.record;
+        (record::revision(newest) > base).then_some(newest)
+    }
+
     /// Whether the release exists for `helm list`: its newest revision was not removed.
     pub fn exists(&self) -> bool {
         self.stored

@@ -284,7 +284,12 @@ fn an_image_that_cannot_be_pulled_goes_back_by_itself() {
         "5s",
     ]);
     assert!(report.contains("exit code: 9"), "{report}");
-    site.succeed(&["deploy", &instance, "--yes"]);
+    let report = site.run(&["deploy", &instance, "--yes"]);
+    assert!(
+        report.contains("exit code: 0")
+            && report.contains("was changed by revision 4, which is failed: that is put back"),
+        "{report}"
+    );
     assert!(site.is_ready(&instance));
 }
 
