@@ -180,10 +180,14 @@ impl ClusterRelease {
             let pods = self.pods(object);
             let lines =
                 |previous| readiness::last_lines(&pods, pod, Some(container.as_str()), previous);
-            let mut said = lines(*previous).await;
-            if said.is_empty() {
-                // it may have been started again, or not yet, since it was looked at
-                said = lines(!*previous).await;
+            let mut said = String::new();
+            // it may have been started again, or not yet, since it was looked at, and what it said comes a moment later
+            for is_other in [false, true, false, true] {
+                said = lines(*previous != is_other).await;
+                if !said.is_empty() {
+                    break;
+                }
+                tokio::time::sleep(PAUSE).await;
             }
             cause.push_str(&said);
         }
