@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use futures_util::future::{select_all, try_join_all};
+use futures_util::future::{join_all, select_all};
 use jiff::Timestamp;
 
 use crate::cli::ps::PsArgs;
@@ -98,7 +98,7 @@ impl Place {
 ///
 /// # Errors
 ///
-/// A cluster that does not answer or does not let us, or an instance that is not there.
+/// A cluster that does not answer or does not let us, after the rows of the others; an instance that is not there.
 pub(crate) async fn ps(
     args: &PsArgs,
     targets: &[Target],
@@ -113,7 +113,15 @@ pub(crate) async fn ps(
         .map(|name| name.to_lowercase())
         .collect();
     let choices = targets.iter().filter_map(Target::cluster);
-    let places = try_join_all(choices.map(|choice| place(args, choice, &names, context))).await?;
+    let mut errors: Vec<CommandError> = Vec::new();
+    let mut places: Vec<Place> = Vec::new();
+    for found in join_all(choices.map(|choice| place(args, choice, &names, context))).await {
+        match found {
+            Ok(place) => places.push(place),
+            Err(error) if args.watch => return Err(error),
+            Err(error) => errors.push(error),
+        }
+    }
     if args.watch {
         if targets.contains(&Target::Local) {
             context.printer.warning(
@@ -131,11 +139,14 @@ pub(crate) async fn ps(
         )
     });
     let mut rows: Vec<Row> = Vec::new();
-    for (place, looked) in places
-        .iter()
-        .zip(futures_util::future::join_all(looks).await)
-    {
-        let (found, warnings) = looked?;
+    for (place, looked) in places.iter().zip(join_all(looks).await) {
+        let (found, warnings) = match looked {
+            Ok(looked) => looked,
+            Err(error) => {
+                errors.push(error);
+                continue;
+            }
+        };
         for warning in warnings {
             context.printer.warning(warning);
         }
@@ -143,16 +154,28 @@ pub(crate) async fn ps(
             && !place.is_all
             && let Some(error) = place.cluster.missing_namespace().await
         {
-            return Err(error);
+            errors.push(error);
+            continue;
         }
         rows.extend(place.finish(found, &names));
     }
     if targets.contains(&Target::Local) {
         rows.extend(of_this_machine(args, context).await);
     }
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| rows.iter().all(|row| row.name != **name))
+    let mut errors = errors.into_iter();
+    let first = errors.next();
+    for error in errors {
+        context.printer.error(&error);
+    }
+    if rows.is_empty()
+        && let Some(error) = first
+    {
+        return Err(error);
+    }
+    if first.is_none()
+        && let Some(unknown) = names
+            .iter()
+            .find(|name| rows.iter().all(|row| row.name != **name))
     {
         return Err(unknown_instance(unknown, &places).await);
     }
@@ -170,7 +193,12 @@ pub(crate) async fn ps(
             places.join(", ")
         ));
     }
-    Ok(Outcome::Success)
+    match first {
+        Some(error) => Err(error.hint(
+            "the list has what is elsewhere; `ioc ps -b BEAMLINE` asks for one beamline alone",
+        )),
+        None => Ok(Outcome::Success),
+    }
 }
 
 async fn place(

@@ -161,6 +161,22 @@ fn every_instance_is_listed_with_its_state_and_why() {
         "{volumes:?}"
     );
 
+    // a beamline on a cluster that is not known hides no other
+    site.append(
+        "ioc.toml",
+        "\n[beamline.far]\nrepository = \"far\"\nbackend = \"kubernetes\"\ncontext = \"nowhere\"\n",
+    );
+    let report = site.run(&["ps"]);
+    assert!(
+        report.starts_with("exit code: 4")
+            && report.contains("the kubeconfig has no context `nowhere`")
+            && report.contains("crash-looping"),
+        "{report}"
+    );
+    let ioc = std::fs::read_to_string(site.project().join("ioc.toml")).unwrap();
+    let (before, _) = ioc.split_once("\n[beamline.far]").unwrap();
+    site.write("ioc.toml", before);
+
     let both = site.succeed(&["logs", &runs, "old-mo-ioc-01"]);
     for (name, line) in [(runs.as_str(), "iocRun"), ("old-mo-ioc-01", "last words")] {
         let mut lines = both.lines();
