@@ -55,7 +55,7 @@ pub struct DeployArgs {
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub parallel: u16,
 
-    /// Begin with the others when an instance fails, too
+    /// Begin with the others although an instance has failed
     #[arg(long)]
     pub keep_going: bool,
 
