@@ -97,7 +97,7 @@ soak() {
     fi
     for round in $(seq "${ROUNDS:-20}"); do
         say "round $round"
-        IOC_SOAK=1 cargo test --package ioc --test it --locked -- kill kubernetes::connection kubernetes::broken
+        IOC_SOAK=1 cargo test --package ioc --test it --locked -- kill kubernetes::at_once kubernetes::connection kubernetes::broken
     done
 }
 
