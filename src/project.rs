@@ -13,8 +13,7 @@ use crate::diagnostic::{Diagnostic, Place, nearest};
 
 pub use alarm::{
     AlarmTable, CommandsTable, ElasticsearchTable, LokiTable, MailTable, MailTls,
-    NotificationsTable, ServerTable, TemplateTable,
-    WebhooksTable,
+    NotificationsTable, ServerTable, TemplateTable, WebhooksTable,
 };
 
 /// Name of the project file.
