@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The main job on this machine, from nothing to IOCs that were built, deployed, looked at, changed and rolled back, and to
-# an alarm that was raised, seen, acknowledged and over.
+# an alarm that was raised, seen, acknowledged and over, with the leading alarm server killed in between.
 # Ends by itself and leaves nothing running, unless KEEP=1. What it makes stays below .cache/ for the next run.
 #
 #   IOC=path/to/ioc tests/demo.sh        (make demo builds the binary first)
@@ -23,11 +23,11 @@ run() { # prints the command as a user would type it, then runs it
 fail() { printf '\ndemo: %s\n' "$*" >&2; exit 1; }
 
 "$engine" status >/dev/null 2>&1 && engine_was_there=1 || engine_was_there=0
-server='' watcher=''
+servers='' watcher='' logger=''
 cleanup() {
     local code=$?
     local process
-    for process in $watcher $server; do kill "$process" 2>/dev/null || true; done
+    for process in $watcher $servers $logger; do kill "$process" 2>/dev/null || true; done
     if [ "${KEEP:-0}" = 1 ]; then
         printf '\nKEEP=1: the IOCs go on. To use them:\n'
         printf '  export DOCKER_HOST=%s IOC_STATE_DIR=%s IOC_PROJECT=%s\n' "$DOCKER_HOST" "$IOC_STATE_DIR" "$IOC_PROJECT"
@@ -120,10 +120,17 @@ until_line() { # LOG PATTERN: waits for a line that somebody writes
     cat "$1"
     fail "nobody said \`$2\` within 30 s"
 }
-background "$demo/serve.log" alarm serve --config T01 --log warn
-server=$!
-until_line "$demo/serve.log" '^ready:'
-cat "$demo/serve.log"
+background "$demo/logger.log" alarm logger --config T01 --log warn
+logger=$!
+until_line "$demo/logger.log" '^alarm logger of'
+for name in one two; do
+    background "$demo/$name.log" alarm serve --config T01 --replica --name "$name" --log info
+    servers+=" $!"
+done
+until_line "$demo/one.log" '^ready:'
+until_line "$demo/two.log" 'standing by|^ready:'
+run alarm replicas --config T01
+leader() { "$IOC" alarm replicas --config T01 -o json | tr -d ' \n' | grep -oE '"name":"[a-z]+","role":"leader"[^}]*"pid":[0-9]+' || true; }
 background "$demo/watch.log" alarm watch /T01/Stage
 watcher=$!
 until_line "$demo/watch.log" '^watching'
@@ -133,18 +140,47 @@ until_line "$demo/watch.log" 'INVALID .*STAGE:TEMP'
 run alarm ls --active /T01/Stage
 run alarm status T01:STAGE:INTERLOCK
 run alarm ack /T01/Stage
+shown "an alarm was raised by an IOC, seen by \`ioc alarm watch\`, acknowledged; the bus is a folder"
+
+chapter "The alarm server that leads is killed; the other one goes on"
+before=$(leader)
+[ -n "$before" ] || fail "no alarm server leads"
+printf '%s$ kill -9 %s%s\n' "$green" "${before##*:}   # $before" "$plain"
+kill -9 "${before##*:}"
+for _ in $(seq 100); do
+    after=$(leader)
+    [ -z "$after" ] || [ "$after" = "$before" ] || break
+    sleep 0.1
+done
+[ -n "$after" ] && [ "$after" != "$before" ] || fail "nobody leads within 10 s"
+run alarm replicas --config T01
+run alarm ls --acknowledged /T01/Stage
+"$IOC" alarm ls --acknowledged /T01/Stage | grep -q INTERLOCK || fail "the acknowledgement is gone"
 run pv put T01:STAGE:SIM:SENSOR Good
 until_line "$demo/watch.log" ' OK .*STAGE:TEMP  OK  [-0-9.]+$'
 run pv put T01:STAGE:INTERLOCK:RESET Reset
 until_line "$demo/watch.log" ' OK .*STAGE:INTERLOCK '
 kill "$watcher"
 wait "$watcher" || fail "watching did not end well"
+watcher=''
 printf '%sWhat `ioc alarm watch` has shown meanwhile:%s\n' "$bold" "$plain"
 cat "$demo/watch.log"
-kill "$server"
-wait "$server" || fail "the alarm server did not end well"
-server='' watcher=''
-shown "an alarm was raised by an IOC, seen by \`ioc alarm watch\`, acknowledged, and over; the bus is a folder"
+shown "the leading alarm server was killed: the other one went on with the same acknowledgements, and the alarm was over"
+
+chapter "The whole story, from the history"
+for process in $servers; do
+    [ "$process" = "${before##*:}" ] || { kill "$process"; wait "$process" || fail "the alarm server did not end well"; }
+done
+servers=''
+kill "$logger"
+wait "$logger" || fail "the alarm logger did not end well"
+logger=''
+run alarm log --at /T01/Stage --since 1h
+story=$("$IOC" alarm log --at /T01/Stage --since 1h)
+for part in 'MAJOR|INVALID' 'acknowledge' ' OK '; do
+    grep -qE "$part" <<<"$story" || fail "the history does not tell of \`$part\`"
+done
+shown "\`ioc alarm log\` told the whole story: raised, acknowledged by whom, over"
 
 chapter "Shown in $((SECONDS - started)) s"
 printf '  * %s\n' "${transcript[@]}"

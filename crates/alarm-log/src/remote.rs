@@ -168,10 +168,7 @@ pub enum Fault {
 impl Fault {
     /// Whether trying again later may help without anybody's doing something.
     pub fn may_pass(&self) -> bool {
-        match self {
-            Self::Away { .. } | Self::Busy { .. } => true,
-            _ => false,
-        }
+        matches!(self, Self::Away { .. } | Self::Busy { .. })
     }
 
     /// What to do about it.

@@ -113,7 +113,8 @@ const RECORDS: [(u64, &str, &str, Option<&str>); 14] = [
 fn begin() -> u64 {
     static BEGIN: OnceLock<u64> = OnceLock::new();
     *BEGIN.get_or_init(|| {
-        let now = UNIX_EPOCH.elapsed().unwrap() - Duration::from_mins(20);
+        let now = UNIX_EPOCH.elapsed().unwrap();
+        let now = now.checked_sub(Duration::from_mins(20)).unwrap();
         u64::try_from(now.as_millis()).unwrap()
     })
 }

@@ -237,11 +237,11 @@ impl ElasticsearchHistory {
 
 /// What the names of indices begin with: configurations if a filter names some, else anything.
 fn configurations(filter: &Filter) -> BTreeSet<String> {
-    let named = filter.at.iter().map(|at| {
+    let roots = filter.at.iter().map(|at| {
         let name = root(at)?.to_lowercase();
         is_usable(&name).then_some(name)
     });
-    match named.collect::<Option<BTreeSet<String>>>() {
+    match roots.collect::<Option<BTreeSet<String>>>() {
         Some(names) if !names.is_empty() => names,
         _ => BTreeSet::from(["*".to_owned()]),
     }

@@ -30,10 +30,10 @@ pub(super) fn wanted(filter: &Filter) -> Value {
         .map(|at| at.trim_end_matches('/'))
         .collect();
     if !at.is_empty() && !at.contains(&"") {
-        all.push(either(at.into_iter().map(within).collect()));
+        all.push(either(at.into_iter().map(within)));
     }
     if !filter.pv.is_empty() {
-        all.push(either(filter.pv.iter().map(pv).collect()));
+        all.push(either(filter.pv.iter().map(pv)));
     }
     for (field, patterns) in [
         ("config", &filter.key),
@@ -47,7 +47,7 @@ pub(super) fn wanted(filter: &Filter) -> Value {
     ] {
         if !patterns.is_empty() {
             let meets = patterns.iter().map(|pattern| meets(field, pattern));
-            all.push(either(meets.collect()));
+            all.push(either(meets));
         }
     }
     match filter.enabled {
@@ -61,7 +61,8 @@ pub(super) fn wanted(filter: &Filter) -> Value {
     json!({ "bool": { "filter": all } })
 }
 
-fn either(any: Vec<Value>) -> Value {
+fn either(any: impl IntoIterator<Item = Value>) -> Value {
+    let any: Vec<Value> = any.into_iter().collect();
     json!({ "bool": { "should": any, "minimum_should_match": 1 } })
 }
 
@@ -98,7 +99,7 @@ fn within(at: &str) -> Value {
     any.push(json!({ "bool": {
         "filter": [
             exists("command"),
-            either(vec![
+            either([
                 json!({ "wildcard": { "config": { "value": format!("*:{at}") } } }),
                 json!({ "wildcard": { "config": { "value": format!("*:{at}/*") } } }),
             ]),
@@ -121,7 +122,7 @@ fn pv(pattern: &Pattern) -> Value {
             other => last.push(other),
         }
     }
-    either(vec![
+    either([
         meets("pv", pattern),
         json!({ "bool": {
             "filter": [{ "regexp": { "config": { "value": format!("(.*/|[^/:]*:){last}") } } }],
