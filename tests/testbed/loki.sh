@@ -99,7 +99,7 @@ YAML
     setsid "$binary" -config.file="$state/loki.yaml" >>"$state/loki.log" 2>&1 </dev/null 9>&- &
     echo $! >"$state/pid"
     until answers; do
-        is_running || { tail -n 15 "$state/loki.log" >&2; fail "loki ended while starting (log: \`$state/loki.log\`)"; }
+        is_running || [ $waited -lt 10 ] || { tail -n 15 "$state/loki.log" >&2; fail "loki ended while starting (log: \`$state/loki.log\`)"; }
         [ $waited -lt 600 ] || fail "loki was not ready within 60 s (log: \`$state/loki.log\`)"
         sleep 0.1
         waited=$((waited + 1))
