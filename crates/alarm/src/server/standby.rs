@@ -20,6 +20,7 @@ use crate::text::Text;
 use crate::time::Time;
 use crate::tree::{Content, ItemId};
 use crate::wire::key::{Key, Kind};
+use crate::wire::state::write_leaf;
 
 /// How much later than the stand-by the leader may hear of a change.
 const APART: Duration = Duration::from_secs(2);
@@ -244,13 +245,16 @@ impl Server {
     ///
     /// A server that did not stand by is started.
     pub fn take_over(&mut self, now: Time) -> Vec<Effect> {
-        let Some(standby) = self.standby.take() else {
+        let Some(mut standby) = self.standby.take() else {
             return self.start(now);
         };
         let stored = self.stored.clone();
         let groups = std::mem::take(&mut self.stored_groups);
         // from there on time passes here: dates that came since then are no reason to be silent
         let then = standby.sign.map_or(now, |sign| sign.min(now));
+        // what was heard of a PV before it was shelved says nothing any more when it is watched again
+        let wanted = self.wanted_channels(then);
+        standby.heard.retain(|name, _heard| wanted.contains(name));
         let mut effects = self.settle_after_leader(then, |name| standby.heard.contains_key(name));
         self.started = true;
         self.nag_at = self.settings.nag_period.map(|period| now.after(period));
@@ -266,8 +270,37 @@ impl Server {
         for id in items {
             effects.extend(self.keep(id));
         }
+        self.leave_out_repeats(&mut effects, &stored);
         self.publish_time(&effects, now);
         effects
+    }
+
+    /// Leaves out states that say what the leader has written already: what was replayed may come to the same.
+    fn leave_out_repeats(
+        &self,
+        effects: &mut Vec<Effect>,
+        stored: &HashMap<AlarmPath, ClientState>,
+    ) {
+        let mut newest: HashMap<String, String> = stored
+            .iter()
+            .map(|(path, state)| {
+                let key = Key::new(Kind::State, path.clone()).to_string();
+                (key, write_leaf(state, self.mode))
+            })
+            .collect();
+        effects.retain(|effect| {
+            let Effect::Publish(record) = effect else {
+                return true;
+            };
+            match (newest.get_mut(&record.key), &record.value) {
+                (Some(newest), Some(value)) if newest == value => false,
+                (Some(newest), Some(value)) => {
+                    newest.clone_from(value);
+                    true
+                }
+                _ => true,
+            }
+        });
     }
 
     /// What follows from the configuration and is not on the bus: the leader read an edit and had no time for it.

@@ -1,7 +1,7 @@
 //! A leader that dies at any moment and the stand-by that takes its place, beside one server that never dies: together
 //! the two write what the one does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
@@ -71,7 +71,6 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (pv.clone(), severity.clone(), severity).prop_map(|(pv, one, other)| Step::Twice(pv, one, other)),
         2 => prop::sample::select(vec!["/X/a", "/X/b", "/X/c", "/X/a/plain"]).prop_map(Step::Acknowledge),
         1 => any::<bool>().prop_map(Step::Maintenance),
-        1 => Just(Step::Shelve),
         2 => (1_i64..8).prop_map(Step::Wait),
     ]
 }
@@ -136,17 +135,35 @@ fn act(server: &mut Server, step: &Step, says: &[News], now: Time, seconds: i64)
     effects
 }
 
-fn hear(server: &mut Server, step: &Step, now: Time, seconds: i64) {
-    match step {
-        Step::Change(pv, severity) => {
-            assert_eq!(server.news(PVS[*pv], &heard(*severity, seconds), now), []);
-        }
-        Step::Twice(pv, one, other) => {
-            for severity in [one, other] {
-                server.news(PVS[*pv], &heard(*severity, seconds), now);
+/// The channels of a stand-by: those that a leader watches.
+#[derive(Default)]
+struct Channels(BTreeSet<String>);
+
+impl Channels {
+    /// Watches what a leader would watch now; what is connected anew says what it is.
+    fn follow(&mut self, server: &mut Server, says: &[News], now: Time) {
+        let wanted = server.wanted_channels(now);
+        for (pv, news) in PVS.iter().zip(says) {
+            if wanted.contains(*pv) && !self.0.contains(*pv) {
+                assert_eq!(server.news(pv, news, now), []);
             }
         }
-        _ => {}
+        self.0 = wanted;
+    }
+
+    fn hear(&mut self, server: &mut Server, step: &Step, says: &[News], now: Time, seconds: i64) {
+        self.follow(server, says, now);
+        let (pv, severities) = match step {
+            Step::Change(pv, severity) => (*pv, vec![severity]),
+            Step::Twice(pv, one, other) => (*pv, vec![one, other]),
+            _ => return,
+        };
+        if self.0.contains(PVS[pv]) {
+            for severity in severities {
+                let news = heard(*severity, seconds);
+                assert_eq!(server.news(PVS[pv], &news, now), []);
+            }
+        }
     }
 }
 
@@ -160,13 +177,18 @@ fn write(log: &mut Log, effects: Vec<Effect>, readers: &mut [&mut Server], now: 
                 assert_eq!(reader.record(&record, now), [], "{record:?}");
             }
             let key = format!("{:?} {}", record.topic, record.key);
-            log.entry(key).or_default().push(record.value);
+            let values = log.entry(key).or_default();
+            // one server writes a state twice where a delay ends without a change, two do not
+            let is_repeat = record.topic == Topic::Main && values.last() == Some(&record.value);
+            if !is_repeat {
+                values.push(record.value);
+            }
         }
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn together_they_write_what_one_would(
@@ -188,16 +210,20 @@ proptest! {
             write(&mut wanted, effects, &mut [], at(0));
             let effects = leader.news(pv, &ok, at(0));
             write(&mut written, effects, &mut [&mut standby], at(0));
-            standby.news(pv, &ok, at(0));
         }
+        let mut says = PVS.map(|_pv| heard(Severity::Ok, 0));
+        let mut channels = Channels::default();
+        channels.follow(&mut standby, &says, at(0));
         // (step, whether the leader dies before its records of that step are written)
         let deaths: BTreeMap<usize, bool> = deaths
             .into_iter()
             .map(|(at, before)| (at.index(steps.len()), before))
             .collect();
         let mut second = 0;
-        let mut says = PVS.map(|_pv| heard(Severity::Ok, 0));
         for (number, (step, hears_first)) in steps.iter().enumerate() {
+            // no delay ends at the very moment of another step: which of the two comes first is chance
+            let part = Duration::from_millis(10 * u64::try_from(number).unwrap());
+            let at = |second: i64| at(second).after(part);
             second += match step {
                 Step::Wait(seconds) => *seconds,
                 _ => 1,
@@ -218,14 +244,14 @@ proptest! {
             let effects = act(&mut perfect, step, &says, when, then);
             write(&mut wanted, effects, &mut [], when);
             if *hears_first {
-                hear(&mut standby, step, now, second);
+                channels.hear(&mut standby, step, &says, now, second);
             }
             if death != Some(&true) {
                 let effects = act(&mut leader, step, &says, now, second);
                 write(&mut written, effects, &mut [&mut standby], now);
             }
             if !*hears_first {
-                hear(&mut standby, step, now, second);
+                channels.hear(&mut standby, step, &says, now, second);
             }
             if death.is_some() {
                 second += 2;
@@ -243,15 +269,14 @@ proptest! {
                 }
                 leader = std::mem::replace(&mut standby, next);
                 let effects = leader.take_over(now);
+                let effects = connect(&mut leader, effects, &says, now);
                 write(&mut written, effects, &mut [&mut standby], now);
                 if is_late {
                     let effects = act(&mut leader, step, &says, now, second);
                     write(&mut written, effects, &mut [&mut standby], now);
                 }
-                for (pv, news) in PVS.iter().zip(&says) {
-                    // it is connected and says what it is
-                    standby.news(pv, news, now);
-                }
+                channels = Channels::default();
+                channels.follow(&mut standby, &says, now);
             }
             leader.leader_lives(at(second));
             standby.leader_lives(at(second));
