@@ -31,7 +31,8 @@ const LIMITS: Limits = Limits {
 /// When the template cannot be parsed or fails.
 pub fn release_name(template: &str, now: Zoned) -> Result<String, RenderError> {
     let file: Arc<str> = NAME.into();
-    let parsed = parse(template).map_err(|error| RenderError::parse(&file, &error, template))?;
+    let parsed =
+        parse(&template.into()).map_err(|error| RenderError::parse(&file, &error, template))?;
     let mut set = TemplateSet::default();
     set.add(&file, &parsed);
     let runtime = Runtime::new(LIMITS, now);

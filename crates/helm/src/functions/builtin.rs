@@ -192,7 +192,7 @@ fn index_one(item: &Value, index: &Value) -> Called {
             let key = map_key(index)?;
             let missing = match map.element {
                 MapType::Str | MapType::NilStr => Value::str(""),
-                MapType::Any | MapType::Values => Value::Nil,
+                MapType::Any | MapType::NilAny | MapType::Values => Value::Nil,
             };
             let found = map.borrow().get(key.as_bytes()).cloned();
             Ok(found.unwrap_or(missing))

@@ -58,7 +58,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     function("toDate", &[Type::Str, Type::Str], |state, a| {
         let zero = Timestamp::from_second(-62_135_596_800).unwrap_or(Timestamp::UNIX_EPOCH);
-        let parsed = super::layouts::parse(&string(a, 0), &string(a, 1), state.now().time_zone());
+        let parsed =
+            super::time_parsing::parse(&string(a, 0), &string(a, 1), state.now().time_zone());
         Ok(time(
             parsed.unwrap_or_else(|_| zero.to_zoned(TimeZone::UTC)),
         ))
@@ -66,7 +67,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(
         "mustToDate",
         &[Type::Str, Type::Str],
-        |state, a| match super::layouts::parse(
+        |state, a| match super::time_parsing::parse(
             &string(a, 0),
             &string(a, 1),
             state.now().time_zone(),
@@ -222,12 +223,10 @@ fn modify(arguments: &[Value], must: bool) -> Called {
         return Ok(Value::Nil);
     };
     let text = string(arguments, 0);
-    let Some(nanoseconds) = durations::parse(&text) else {
-        if must {
-            let text = crate::go::quote::quote(&text.as_ref().into());
-            return fail(format!("time: invalid duration {text}"));
-        }
-        return Ok(value(arguments, 1).clone());
+    let nanoseconds = match durations::parse(&text) {
+        Ok(nanoseconds) => nanoseconds,
+        Err(message) if must => return fail(message),
+        Err(_) => return Ok(value(arguments, 1).clone()),
     };
     let moved = zoned.checked_add(SignedDuration::from_nanos(nanoseconds));
     Ok(time(moved.unwrap_or_else(|_| zoned.as_ref().clone())))

@@ -42,13 +42,13 @@ fn get(_: &mut State<'_>, arguments: &[Value]) -> Called {
 /// A parameter of the type `map[string]interface {}` makes it of `common.Values`, the same map.
 pub(super) fn plain_type(value: &Value) -> Value {
     match value {
-        Value::Map(map) => Value::Map(map.as_type(MapType::Any)),
+        Value::Map(map) if map.element == MapType::Values => Value::Map(map.as_type(MapType::Any)),
         other => other.clone(),
     }
 }
 
 fn set(_: &mut State<'_>, arguments: &[Value]) -> Called {
-    let Some(map) = map(arguments, 0) else {
+    let Some(map) = map(arguments, 0).filter(|map| !map.is_nil()) else {
         return fail("assignment to entry in nil map");
     };
     map.insert(text(arguments, 1), value(arguments, 2).clone());
@@ -129,7 +129,7 @@ fn conversion<T>(found: &Value, wanted: &str) -> Result<T, crate::template::erro
 /// A map of exactly this type: `.Values` itself is of another.
 fn plain_map(value: &Value) -> Option<&Map> {
     match value {
-        Value::Map(map) if map.element == MapType::Any => Some(map),
+        Value::Map(map) if matches!(map.element, MapType::Any | MapType::NilAny) => Some(map),
         _ => None,
     }
 }

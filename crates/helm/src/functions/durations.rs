@@ -173,7 +173,7 @@ fn of(value: &Value) -> Result<i64, ExecError> {
             if trimmed.is_empty() {
                 return fail("empty duration");
             }
-            if let Some(nanoseconds) = parse(trimmed) {
+            if let Ok(nanoseconds) = parse(trimmed) {
                 return Ok(nanoseconds);
             }
             match parse_float(trimmed) {
@@ -186,55 +186,75 @@ fn of(value: &Value) -> Result<i64, ExecError> {
     }
 }
 
-/// Go's `time.ParseDuration`.
-pub(super) fn parse(text: &str) -> Option<i64> {
+/// Go's `time.ParseDuration`; the error is its message.
+pub(super) fn parse(text: &str) -> Result<i64, String> {
+    let quoted = || super::time_parsing::quote(text);
+    let invalid = || format!("time: invalid duration {}", quoted());
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
     if rest == "0" {
-        return Some(0);
+        return Ok(0);
     }
     if rest.is_empty() {
-        return None;
+        return Err(invalid());
     }
     let mut total: i128 = 0;
     while !rest.is_empty() {
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        let (number, after) = rest.split_at(end);
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-            return None;
+        let (whole, after) = digits(rest);
+        let (fraction, after) = after.strip_prefix('.').map_or(("", after), digits);
+        if whole.is_empty() && fraction.is_empty() {
+            return Err(invalid());
         }
         let end = after
             .find(|c: char| c.is_ascii_digit() || c == '.')
             .unwrap_or(after.len());
         let (unit, after) = after.split_at(end);
-        let unit = i128::from(match unit {
+        let unit = match unit {
+            "" => return Err(format!("time: missing unit in duration {}", quoted())),
             "ns" => 1,
             "us" | "µs" | "μs" => MICROSECOND,
             "ms" => MILLISECOND,
             "s" => SECOND,
             "m" => MINUTE,
             "h" => HOUR,
-            _ => return None,
-        });
-        let whole: i128 = if whole.is_empty() {
-            0
-        } else {
-            whole.parse().ok()?
+            unknown => {
+                let unknown = super::time_parsing::quote(unknown);
+                return Err(format!(
+                    "time: unknown unit {unknown} in duration {}",
+                    quoted()
+                ));
+            }
         };
-        total = total.checked_add(whole.checked_mul(unit)?)?;
-        let digits = &fraction[..fraction.len().min(18)];
-        if !digits.is_empty() {
-            let scale = 10i128.pow(u32::try_from(digits.len()).ok()?);
-            total = total.checked_add(digits.parse::<i128>().ok()? * unit / scale)?;
-        }
+        let more = nanoseconds_of(whole, fraction, i128::from(unit));
+        total = more
+            .and_then(|more| total.checked_add(more))
+            .ok_or_else(invalid)?;
         rest = after;
     }
-    i64::try_from(if negative { -total } else { total }).ok()
+    i64::try_from(if negative { -total } else { total }).map_err(|_| invalid())
+}
+
+fn digits(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit());
+    text.split_at(end.unwrap_or(text.len()))
+}
+
+fn nanoseconds_of(whole: &str, fraction: &str, unit: i128) -> Option<i128> {
+    let whole: i128 = match whole {
+        "" => 0,
+        digits => digits.parse().ok()?,
+    };
+    let fraction = &fraction[..fraction.len().min(18)];
+    let part = match fraction {
+        "" => 0,
+        digits => {
+            let scale = 10i128.pow(u32::try_from(digits.len()).ok()?);
+            digits.parse::<i128>().ok()? * unit / scale
+        }
+    };
+    whole.checked_mul(unit)?.checked_add(part)
 }
 
 /// Go's `Duration.String`.

@@ -1,10 +1,10 @@
 //! Go's layouts for times: a layout shows how the moment `Mon Jan 2 15:04:05 MST 2006` would look.
 
+use jiff::Zoned;
 use jiff::civil::Weekday;
-use jiff::tz::{Offset, TimeZone};
-use jiff::{Zoned, civil};
+use jiff::tz::Offset;
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -18,7 +18,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const DAYS: [&str; 7] = [
+pub(super) const DAYS: [&str; 7] = [
     "Sunday",
     "Monday",
     "Tuesday",
@@ -29,7 +29,7 @@ const DAYS: [&str; 7] = [
 ];
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Part {
+pub(super) enum Part {
     LongMonth,
     Month,
     NumMonth,
@@ -175,7 +175,7 @@ const PARTS: &[(&str, Part)] = &[
 ];
 
 /// The next part of a layout: text before it, the part, and the rest.
-fn next_part(layout: &str) -> (&str, Option<Part>, &str) {
+pub(super) fn next_part(layout: &str) -> (&str, Option<Part>, &str) {
     for (at, character) in layout.char_indices() {
         let rest = &layout[at..];
         if let Some(after) = rest.strip_prefix("_2006") {
@@ -321,263 +321,4 @@ fn offset(offset: Offset, iso: bool, colons: bool, parts: u8) -> String {
         .map(|number| format!("{number:02}"))
         .collect();
     format!("{sign}{}", texts.join(if colons { ":" } else { "" }))
-}
-
-/// What a text says, as far as it has been read.
-struct Fields {
-    year: i16,
-    month: i8,
-    day: i8,
-    hour: i8,
-    minute: i8,
-    second: i8,
-    nanosecond: i32,
-    afternoon: Option<bool>,
-    offset: Option<Offset>,
-    utc: bool,
-}
-
-/// Reads a time by a layout; where the text names no zone, the one given.
-pub(super) fn parse(layout: &str, text: &str, zone: &TimeZone) -> Result<Zoned, String> {
-    let quoted = |text: &str| crate::go::quote::quote(&text.into());
-    let failed = |element: &str, at: &str| {
-        format!(
-            "parsing time {} as {}: cannot parse {} as {}",
-            quoted(text),
-            quoted(layout),
-            quoted(at),
-            quoted(element)
-        )
-    };
-    let mut fields = Fields {
-        year: 0,
-        month: 1,
-        day: 1,
-        hour: 0,
-        minute: 0,
-        second: 0,
-        nanosecond: 0,
-        afternoon: None,
-        offset: None,
-        utc: false,
-    };
-    let mut rest = text;
-    let mut layout_rest = layout;
-    loop {
-        let (before, part, after) = next_part(layout_rest);
-        rest = rest
-            .strip_prefix(before)
-            .ok_or_else(|| failed(before, rest))?;
-        let Some(part) = part else { break };
-        let element = &layout_rest[before.len()..layout_rest.len() - after.len()];
-        rest = parse_part(part, rest, &mut fields).ok_or_else(|| failed(element, rest))?;
-        // A fraction may follow the seconds although the layout has none.
-        if matches!(part, Part::Second | Part::ZeroSecond)
-            && rest.starts_with(['.', ','])
-            && !matches!(next_part(after), ("", Some(Part::Fraction { .. }), _))
-        {
-            rest = parse_fraction(rest, &mut fields).unwrap_or(rest);
-        }
-        layout_rest = after;
-    }
-    if !rest.is_empty() {
-        return Err(format!(
-            "parsing time {}: extra text: {}",
-            quoted(text),
-            quoted(rest)
-        ));
-    }
-    fields.to_zoned(zone).ok_or_else(|| {
-        let part = fields.out_of_range();
-        format!("parsing time {}: {part} out of range", quoted(text))
-    })
-}
-
-impl Fields {
-    /// Which part makes the time impossible.
-    fn out_of_range(&self) -> &'static str {
-        if !(1..=12).contains(&self.month) {
-            "month"
-        } else if !(0..24).contains(&self.hour) {
-            "hour"
-        } else if !(0..60).contains(&self.minute) {
-            "minute"
-        } else if !(0..60).contains(&self.second) {
-            "second"
-        } else {
-            "day"
-        }
-    }
-
-    fn to_zoned(&self, zone: &TimeZone) -> Option<Zoned> {
-        let hour = match self.afternoon {
-            Some(true) if self.hour < 12 => self.hour + 12,
-            Some(false) if self.hour == 12 => 0,
-            _ => self.hour,
-        };
-        let moment = civil::DateTime::new(
-            self.year,
-            self.month,
-            self.day,
-            hour,
-            self.minute,
-            self.second,
-            self.nanosecond,
-        )
-        .ok()?;
-        let zone = match self.offset {
-            Some(offset) if offset.seconds() != 0 => TimeZone::fixed(offset),
-            Some(_) => TimeZone::UTC,
-            None if self.utc => TimeZone::UTC,
-            None => zone.clone(),
-        };
-        moment.to_zoned(zone).ok()
-    }
-}
-
-/// A number of so many digits, and what follows.
-fn number(text: &str, least: usize, most: usize) -> Option<(i32, &str)> {
-    let count = text
-        .bytes()
-        .take(most)
-        .take_while(u8::is_ascii_digit)
-        .count();
-    (count >= least).then_some(())?;
-    Some((text[..count].parse().ok()?, &text[count..]))
-}
-
-fn named<'t>(text: &'t str, names: &[&str], length: usize) -> Option<(i8, &'t str)> {
-    names.iter().enumerate().find_map(|(position, name)| {
-        let name = if length == 0 { name } else { &name[..length] };
-        let head = text.get(..name.len())?;
-        head.eq_ignore_ascii_case(name).then(|| {
-            i8::try_from(position)
-                .ok()
-                .map(|position| (position, &text[name.len()..]))
-        })?
-    })
-}
-
-fn parse_fraction<'t>(text: &'t str, fields: &mut Fields) -> Option<&'t str> {
-    let digits = text[1..].bytes().take_while(u8::is_ascii_digit).count();
-    (digits > 0).then_some(())?;
-    let nine: String = text[1..=digits]
-        .chars()
-        .chain("000000000".chars())
-        .take(9)
-        .collect();
-    fields.nanosecond = nine.parse().ok()?;
-    Some(&text[1 + digits..])
-}
-
-fn parse_part<'t>(part: Part, text: &'t str, fields: &mut Fields) -> Option<&'t str> {
-    let small = |(value, rest): (i32, &'t str)| i8::try_from(value).ok().map(|value| (value, rest));
-    let rest = match part {
-        Part::LongMonth | Part::Month => {
-            let length = if part == Part::Month { 3 } else { 0 };
-            let (position, rest) = named(text, &MONTHS, length)?;
-            fields.month = position + 1;
-            rest
-        }
-        Part::LongWeekday => named(text, &DAYS, 0)?.1,
-        Part::Weekday => named(text, &DAYS, 3)?.1,
-        Part::NumMonth | Part::ZeroMonth => {
-            let least = if part == Part::ZeroMonth { 2 } else { 1 };
-            let (value, rest) = small(number(text, least, 2)?)?;
-            fields.month = value;
-            rest
-        }
-        Part::Day | Part::UnderDay | Part::ZeroDay => {
-            let text = text
-                .strip_prefix(' ')
-                .filter(|_| part == Part::UnderDay)
-                .unwrap_or(text);
-            let least = if part == Part::ZeroDay { 2 } else { 1 };
-            let (value, rest) = small(number(text, least, 2)?)?;
-            fields.day = value;
-            rest
-        }
-        Part::Hour | Part::Hour12 | Part::ZeroHour12 => {
-            let least = if part == Part::Hour12 { 1 } else { 2 };
-            let (value, rest) = small(number(text, least, 2)?)?;
-            fields.hour = value;
-            rest
-        }
-        Part::Minute | Part::ZeroMinute => {
-            let least = if part == Part::Minute { 1 } else { 2 };
-            let (value, rest) = small(number(text, least, 2)?)?;
-            fields.minute = value;
-            rest
-        }
-        Part::Second | Part::ZeroSecond => {
-            let least = if part == Part::Second { 1 } else { 2 };
-            let (value, rest) = small(number(text, least, 2)?)?;
-            fields.second = value;
-            rest
-        }
-        Part::LongYear => {
-            let (value, rest) = number(text, 4, 4)?;
-            fields.year = i16::try_from(value).ok()?;
-            rest
-        }
-        Part::Year => {
-            let (value, rest) = number(text, 2, 2)?;
-            let century = if value >= 69 { 1900 } else { 2000 };
-            fields.year = i16::try_from(century + value).ok()?;
-            rest
-        }
-        Part::Upper12 | Part::Lower12 => {
-            let head = text.get(..2)?;
-            let names = if part == Part::Upper12 {
-                ["AM", "PM"]
-            } else {
-                ["am", "pm"]
-            };
-            fields.afternoon = Some(names.iter().position(|name| *name == head)? == 1);
-            &text[2..]
-        }
-        Part::Zone => {
-            let length = text.bytes().take_while(u8::is_ascii_uppercase).count();
-            (length >= 3).then_some(())?;
-            fields.utc = &text[..length] == "UTC";
-            &text[length..]
-        }
-        Part::UnderYearDay | Part::ZeroYearDay => number(text.trim_start(), 1, 3)?.1,
-        Part::Offset { iso, colons, parts } => {
-            if iso && let Some(rest) = text.strip_prefix('Z') {
-                fields.offset = Some(Offset::UTC);
-                return Some(rest);
-            }
-            parse_offset(text, colons, parts, fields)?
-        }
-        Part::Fraction { .. } if text.starts_with(['.', ',']) => parse_fraction(text, fields)?,
-        Part::Fraction { trim: true, .. } => text,
-        Part::Fraction { .. } => return None,
-    };
-    Some(rest)
-}
-
-fn parse_offset<'t>(
-    text: &'t str,
-    colons: bool,
-    parts: u8,
-    fields: &mut Fields,
-) -> Option<&'t str> {
-    let sign = match text.bytes().next()? {
-        b'+' => 1,
-        b'-' => -1,
-        _ => return None,
-    };
-    let mut rest = &text[1..];
-    let mut seconds = 0;
-    for (position, unit) in [3600, 60, 1].iter().take(usize::from(parts)).enumerate() {
-        if position > 0 && colons {
-            rest = rest.strip_prefix(':')?;
-        }
-        let (value, after) = number(rest, 2, 2)?;
-        seconds += value * unit;
-        rest = after;
-    }
-    fields.offset = Offset::from_seconds(sign * seconds).ok();
-    Some(rest)
 }

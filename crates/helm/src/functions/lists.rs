@@ -64,7 +64,7 @@ fn list(_: &mut State<'_>, arguments: &[Value]) -> Called {
 }
 
 /// A slice that was never made: empty, and `null` in JSON.
-fn nil_list() -> Value {
+pub(super) fn nil_list() -> Value {
     Value::List(List::new(Vec::new(), Element::NilAny))
 }
 

@@ -4,7 +4,7 @@
 use super::arguments::value;
 use super::dicts::plain_type;
 use super::{Called, Function, Type, variadic};
-use crate::go::value::{Kind, Map, Value};
+use crate::go::value::{Entries, Kind, Map, Value};
 use crate::template::exec::State;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -28,7 +28,15 @@ fn merge_overwrite(_: &mut State<'_>, arguments: &[Value]) -> Called {
 }
 
 fn merge(arguments: &[Value], overwrite: bool) -> Called {
-    let target = value(arguments, 0);
+    // What was never made is made here.
+    let made;
+    let target = match value(arguments, 0) {
+        Value::Map(map) if map.is_nil() => {
+            made = Value::map(Entries::new());
+            &made
+        }
+        given => given,
+    };
     if let Value::Map(target) = target {
         for source in arguments.iter().skip(1) {
             if let Value::Map(source) = source {

@@ -34,6 +34,7 @@ mod regexes;
 mod serial;
 mod strings;
 mod text_cases;
+mod time_parsing;
 mod toml;
 mod unsupported;
 mod urls;

@@ -1,9 +1,9 @@
 //! Helm: YAML and JSON in both directions.
 
-use super::arguments::{string, value};
+use super::arguments::{string, text, value};
 use super::strings::invalid;
 use super::{Called, Function, Type, function};
-use crate::go::json::{Html, to_json, to_pretty_json};
+use crate::go::json::{Html, check_json, to_json, to_pretty_json};
 use crate::go::json_syntax::syntax_error;
 use crate::go::text::Text;
 use crate::go::value::{Entries, Value};
@@ -53,7 +53,7 @@ const MAX_KEY: usize = 1022;
 /// Helm writes JSON and reads it back as YAML before it writes YAML, and gives nothing when that
 /// fails half way.
 pub(crate) fn to_yaml(value: &Value) -> Result<String, String> {
-    to_json(value, Html::Escaped)?;
+    check_json(value)?;
     let mut plain = value.to_plain();
     as_read_back(&mut plain)?;
     let mut text = yaml::to_yaml(&plain);
@@ -132,9 +132,17 @@ fn reserve_read(
     state.reserve_parts(length, BYTES_PER_CHARACTER)
 }
 
+/// Reads YAML; what is not UTF-8 is none.
+fn read_yaml(text: &Text) -> Result<yaml::Value, yaml::YamlError> {
+    match yaml::YamlError::not_utf8(text.as_bytes()) {
+        Some(error) => Err(error),
+        None => yaml::parse(&text.lossy()),
+    }
+}
+
 fn from_yaml(state: &mut State<'_>, arguments: &[Value]) -> Called {
     reserve_read(state, arguments)?;
-    Ok(match yaml::parse(&string(arguments, 0)) {
+    Ok(match read_yaml(&text(arguments, 0)) {
         Ok(yaml::Value::Null) => Value::map(Entries::new()),
         Ok(found @ yaml::Value::Map(_)) => Value::from(&found),
         Ok(found) => error_map(wrong_type(&found, "map[string]interface {}")),
@@ -147,7 +155,7 @@ fn from_yaml(state: &mut State<'_>, arguments: &[Value]) -> Called {
 
 fn from_yaml_array(state: &mut State<'_>, arguments: &[Value]) -> Called {
     reserve_read(state, arguments)?;
-    Ok(match yaml::parse(&string(arguments, 0)) {
+    Ok(match read_yaml(&text(arguments, 0)) {
         Ok(yaml::Value::Null) => Value::list(Vec::new()),
         Ok(found @ yaml::Value::List(_)) => Value::from(&found),
         Ok(found) => Value::list(vec![Value::str(wrong_type(&found, "[]interface {}"))]),
@@ -174,7 +182,7 @@ fn read_json(text: &str) -> Result<yaml::Value, String> {
 fn from_json(state: &mut State<'_>, arguments: &[Value]) -> Called {
     reserve_read(state, arguments)?;
     Ok(match read_json(&string(arguments, 0)) {
-        Ok(yaml::Value::Null) => Value::map(Entries::new()),
+        Ok(yaml::Value::Null) => Value::nil_map(),
         Ok(found @ yaml::Value::Map(_)) => Value::from(&found),
         Ok(found) => error_map(format!(
             "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
@@ -187,7 +195,7 @@ fn from_json(state: &mut State<'_>, arguments: &[Value]) -> Called {
 fn from_json_array(state: &mut State<'_>, arguments: &[Value]) -> Called {
     reserve_read(state, arguments)?;
     Ok(match read_json(&string(arguments, 0)) {
-        Ok(yaml::Value::Null) => Value::list(Vec::new()),
+        Ok(yaml::Value::Null) => super::lists::nil_list(),
         Ok(found @ yaml::Value::List(_)) => Value::from(&found),
         Ok(found) => Value::list(vec![Value::str(format!(
             "json: cannot unmarshal {} into Go value of type []interface {{}}",

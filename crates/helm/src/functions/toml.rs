@@ -15,7 +15,7 @@ use super::{Called, Function, Type, function};
 use crate::go::format::to_text;
 use crate::go::objects::Object;
 use crate::go::text::Text;
-use crate::go::value::{Element, Entries, Kind, Value};
+use crate::go::value::{Element, Entries, IntType, Kind, Value};
 use crate::template::exec::State;
 use crate::yaml::format_float_g;
 
@@ -62,7 +62,7 @@ impl Writer {
         };
         let (tables, plain): (Vec<_>, Vec<_>) = entries
             .into_iter()
-            .filter(|(_, value)| !value.is_nil())
+            .filter(|(_, value)| !is_nil(value))
             .partition(|(_, value)| is_table(value) || is_list_of_tables(value));
         for (key, value) in plain {
             self.indent(path.len());
@@ -134,7 +134,7 @@ impl Writer {
                 self.out.push('{');
                 let mut first = true;
                 for (key, value) in map.snapshot() {
-                    if value.is_nil() {
+                    if is_nil(&value) {
                         continue;
                     }
                     if !std::mem::take(&mut first) {
@@ -146,7 +146,14 @@ impl Writer {
                 }
                 self.out.push('}');
             }
-            Value::Nil | Value::Int(..) | Value::Uint(..) => {
+            Value::Int(number, IntType::Duration) => {
+                push_quoted(&mut self.out, &super::durations::to_text(*number));
+            }
+            Value::Int(number, _) => self.out.push_str(&number.to_string()),
+            Value::Object(Object::Complex { .. }) => {
+                return Err("unsupported type: complex128".to_owned());
+            }
+            Value::Nil | Value::Uint(..) => {
                 self.out.push_str(&to_text(value).lossy());
             }
             Value::Bytes(_) | Value::Object(_) => {
@@ -157,6 +164,10 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+fn is_nil(value: &Value) -> bool {
+    value.is_nil() || matches!(value, Value::Map(map) if map.is_nil())
 }
 
 fn is_table(value: &Value) -> bool {

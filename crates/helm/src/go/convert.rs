@@ -1,6 +1,7 @@
 //! Conversions between numbers and text, by the rules of Go and of the `cast` library that Sprig
 //! uses: what cannot be converted becomes zero.
 
+use super::objects::Object;
 use super::text::Text;
 use super::value::{IntType, Value};
 use crate::template::ast::Number;
@@ -120,6 +121,9 @@ fn parse_hex_float(source: &str) -> Option<f64> {
 /// The value of a number constant where nothing else says its type: `int`, or `float64` when it is
 /// written as one. Nothing when it does not fit.
 pub(crate) fn ideal_constant(number: &Number) -> Option<Value> {
+    if let Some((real, imaginary)) = number.complex {
+        return Some(Object::Complex { real, imaginary }.into());
+    }
     let source = &number.source;
     let lower = source.to_ascii_lowercase();
     let is_hex = lower.starts_with("0x") && !lower.contains('p');

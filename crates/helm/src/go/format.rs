@@ -429,8 +429,29 @@ impl<'o> Formatter<'o> {
         self.value(value, verb, depth + 1);
     }
 
+    /// Both parts by the same verb, the second always with its sign.
+    fn complex(&mut self, (real, imaginary): (f64, f64), verb: char, value: &Value) {
+        if !matches!(
+            verb,
+            'v' | 'b' | 'g' | 'G' | 'x' | 'X' | 'f' | 'F' | 'e' | 'E'
+        ) {
+            self.bad_verb(value, verb);
+            return;
+        }
+        self.out.push(b'(');
+        self.float(real, verb, value);
+        let plus = std::mem::replace(&mut self.flags.plus, true);
+        self.float(imaginary, verb, value);
+        self.flags.plus = plus;
+        self.out.extend_from_slice(b"i)");
+    }
+
     fn object(&mut self, object: &Object, verb: char, depth: usize, value: &Value) {
         let text = match object {
+            Object::Complex { real, imaginary } => {
+                self.complex((*real, *imaginary), verb, value);
+                return;
+            }
             Object::Time(time) => crate::functions::dates::to_text(time),
             Object::Version(version) | Object::VersionValue(version) => version.to_string(),
             Object::KubeVersion(all) => {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 
+use super::objects::Object;
 use super::value::Value;
 use crate::yaml::{self, format_float_json};
 
@@ -33,6 +34,22 @@ pub(crate) fn to_pretty_json(value: &Value) -> Result<String, String> {
     Ok(out)
 }
 
+/// What [`to_json`] would fail with.
+pub(crate) fn check_json(value: &Value) -> Result<(), String> {
+    match value {
+        Value::Float(number) if !number.is_finite() => {
+            let text = yaml::format_float_g(*number);
+            Err(format!("json: unsupported value: {text}"))
+        }
+        Value::Object(Object::Complex { .. }) => {
+            Err("json: unsupported type: complex128".to_owned())
+        }
+        Value::List(list) => list.items.iter().try_for_each(check_json),
+        Value::Map(map) => map.borrow().values().try_for_each(check_json),
+        _ => Ok(()),
+    }
+}
+
 fn new_line(out: &mut String, indent: usize) {
     out.push('\n');
     out.extend(std::iter::repeat_n("  ", indent));
@@ -50,10 +67,7 @@ fn write_value(
         Value::Int(number, _) => out.push_str(&number.to_string()),
         Value::Uint(number, _) => out.push_str(&number.to_string()),
         Value::Float(number) if number.is_finite() => out.push_str(&format_float_json(*number)),
-        Value::Float(number) => {
-            let text = yaml::format_float_g(*number);
-            return Err(format!("json: unsupported value: {text}"));
-        }
+        Value::Float(_) | Value::Object(Object::Complex { .. }) => check_json(value)?,
         Value::Str(text) => write_string(out, &json_text(text.as_bytes()), html),
         Value::Bytes(bytes) => write_string(out, &base64_text(bytes), html),
         Value::List(list) if list.element.is_nil() => {

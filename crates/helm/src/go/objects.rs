@@ -25,12 +25,18 @@ pub(crate) enum Object {
     /// What the methods of a version give: no pointer, which has fewer methods.
     VersionValue(Rc<Version>),
     Time(Rc<Zoned>),
+    /// A `complex128`, which only a constant can be: `1+2i`.
+    Complex {
+        real: f64,
+        imaginary: f64,
+    },
 }
 
 impl Object {
     pub(crate) const fn kind(&self) -> Kind {
         match self {
             Self::Files(_) => Kind::Map,
+            Self::Complex { .. } => Kind::Complex128,
             Self::Capabilities(_) | Self::Version(_) => Kind::Ptr,
             Self::KubeVersion(_) | Self::HelmVersion(_) | Self::VersionValue(_) | Self::Time(_) => {
                 Kind::Struct
@@ -47,6 +53,7 @@ impl Object {
             Self::Version(_) => "*semver.Version",
             Self::VersionValue(_) => "semver.Version",
             Self::Time(_) => "time.Time",
+            Self::Complex { .. } => "complex128",
         }
     }
 
@@ -55,6 +62,13 @@ impl Object {
         match self {
             Self::Files(files) => Some(files.len()),
             _ => None,
+        }
+    }
+
+    pub(crate) fn is_true(&self) -> bool {
+        match self {
+            Self::Complex { real, imaginary } => *real != 0.0 || *imaginary != 0.0,
+            other => other.len() != Some(0),
         }
     }
 
@@ -90,6 +104,9 @@ impl Object {
                 .collect()),
             Self::Version(version) | Self::VersionValue(version) => Err(version.to_string()),
             Self::Time(time) => Err(crate::functions::dates::rfc3339(time)),
+            Self::Complex { .. } => Err(super::format::to_text(&self.clone().into())
+                .lossy()
+                .into_owned()),
         }
     }
 

@@ -134,6 +134,8 @@ fn take_apart(mut values: Vec<Value>) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MapType {
     Any,
+    /// A `map[string]interface {}` that was never made: empty, `null` in JSON, and nothing can be put into it.
+    NilAny,
     Str,
     /// A `map[string]string` that was never made: empty, and `null` in JSON.
     NilStr,
@@ -189,7 +191,7 @@ impl Map {
     }
 
     pub(crate) fn is_nil(&self) -> bool {
-        self.element == MapType::NilStr
+        matches!(self.element, MapType::NilAny | MapType::NilStr)
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
@@ -224,6 +226,7 @@ pub(crate) enum Kind {
     Uint8,
     Uint64,
     Float64,
+    Complex128,
     Str,
     Slice,
     Map,
@@ -241,6 +244,7 @@ impl Kind {
             Self::Uint8 => "uint8",
             Self::Uint64 => "uint64",
             Self::Float64 => "float64",
+            Self::Complex128 => "complex128",
             Self::Str => "string",
             Self::Slice => "slice",
             Self::Map => "map",
@@ -281,6 +285,11 @@ impl Value {
             return Self::List(List::new(Vec::new(), Element::NilStr));
         }
         Self::strings(items)
+    }
+
+    /// A map that was never made.
+    pub(crate) fn nil_map() -> Self {
+        Self::Map(Map::typed(Entries::new(), MapType::NilAny))
     }
 
     pub(crate) fn map(entries: Entries) -> Self {
@@ -334,7 +343,7 @@ impl Value {
                 Element::Versions => "common.VersionSet",
             },
             Self::Map(map) => match map.element {
-                MapType::Any => "map[string]interface {}",
+                MapType::Any | MapType::NilAny => "map[string]interface {}",
                 MapType::Str | MapType::NilStr => "map[string]string",
                 MapType::Values => "common.Values",
             },
@@ -354,7 +363,7 @@ impl Value {
             Self::Bytes(bytes) => !bytes.is_empty(),
             Self::List(list) => !list.items.is_empty(),
             Self::Map(map) => map.len() > 0,
-            Self::Object(object) => object.len() != Some(0),
+            Self::Object(object) => object.is_true(),
         }
     }
 

@@ -88,10 +88,24 @@ impl Schema {
 fn compile(text: &[u8]) -> Result<Validator, String> {
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     let schema: serde_json::Value = serde_json::from_slice(text).map_err(|error| {
-        let words = syntax_error(&String::from_utf8_lossy(text));
-        words.unwrap_or_else(|| error.to_string())
+        let source = String::from_utf8_lossy(text);
+        as_read_from_a_stream(&source, syntax_error(&source)).unwrap_or_else(|| error.to_string())
     })?;
     jsonschema::validator_for(&schema).map_err(|error| error.to_string())
+}
+
+/// Helm reads schemas from a stream, which words some mistakes in another way than its reader of texts.
+fn as_read_from_a_stream(source: &str, words: Option<String>) -> Option<String> {
+    let words = words?;
+    Some(if source.trim().is_empty() {
+        "EOF".to_owned()
+    } else if words == "unexpected end of JSON input" {
+        "unexpected EOF".to_owned()
+    } else if words.ends_with("after top-level value") {
+        "invalid character after top-level value".to_owned()
+    } else {
+        words
+    })
 }
 
 /// The message of Helm for all violations of one chart and of those below it.

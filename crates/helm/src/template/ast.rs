@@ -16,7 +16,7 @@ pub(crate) struct ListNode {
 
 #[derive(Debug)]
 pub(crate) enum Node {
-    Text(Arc<str>),
+    Text(Text),
     Action(Pipe),
     If(Branch),
     With(Branch),
@@ -91,12 +91,14 @@ pub(crate) struct Number {
     pub(crate) source: String,
     pub(crate) int: Option<i64>,
     pub(crate) float: Option<f64>,
+    /// Real and imaginary part, when it is written as a complex number.
+    pub(crate) complex: Option<(f64, f64)>,
 }
 
 /// One parsed file.
 #[derive(Debug)]
 pub(crate) struct ParsedTemplate {
-    pub(crate) source: Arc<str>,
+    pub(crate) source: Text,
     pub(crate) main: Arc<ListNode>,
     /// What the file defines, in the order in which the definitions end.
     pub(crate) definitions: Vec<(Text, Arc<ListNode>)>,
@@ -106,7 +108,7 @@ impl ListNode {
     /// Whether nothing but blank text is in it; such a definition does not replace another.
     pub(crate) fn is_empty(&self) -> bool {
         self.nodes.iter().all(|node| match node {
-            Node::Text(text) => text.trim().is_empty(),
+            Node::Text(text) => text.lossy().trim().is_empty(),
             _ => false,
         })
     }

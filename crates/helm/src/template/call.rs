@@ -183,7 +183,12 @@ const fn is_assignable(value: &Value, wanted: Type) -> bool {
         Type::Uint32 => false,
         Type::Float => matches!(value, Value::Float(_)),
         Type::Map => match value {
-            Value::Map(map) => matches!(map.element, MapType::Any | MapType::Values),
+            Value::Map(map) => {
+                matches!(
+                    map.element,
+                    MapType::Any | MapType::NilAny | MapType::Values
+                )
+            }
             _ => false,
         },
         Type::Time => matches!(value, Value::Object(Object::Time(_))),

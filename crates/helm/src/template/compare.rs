@@ -14,6 +14,7 @@ enum Basic {
     Int,
     Uint,
     Float,
+    Complex,
     Str,
     Other,
 }
@@ -25,6 +26,7 @@ const fn basic(value: &Value) -> Basic {
         Value::Uint(..) => Basic::Uint,
         Value::Float(_) => Basic::Float,
         Value::Str(_) => Basic::Str,
+        Value::Object(Object::Complex { .. }) => Basic::Complex,
         Value::Nil | Value::Bytes(_) | Value::List(_) | Value::Map(_) | Value::Object(_) => {
             Basic::Other
         }
@@ -89,6 +91,10 @@ fn equal(one: &Value, other: &Value) -> Result<bool, String> {
                 to_text(other).lossy()
             ));
         }
+        // What was never made is equal to its like, although nothing else of its type can be compared.
+        _ if was_never_made(one) || was_never_made(other) => {
+            was_never_made(one) == was_never_made(other)
+        }
         _ if matches!(one.kind(), Kind::Map | Kind::Slice) => {
             let shown = sprintf(b"%s", std::slice::from_ref(other));
             return Err(format!(
@@ -101,12 +107,21 @@ fn equal(one: &Value, other: &Value) -> Result<bool, String> {
     })
 }
 
+fn was_never_made(value: &Value) -> bool {
+    match value {
+        Value::Map(map) => map.is_nil(),
+        Value::List(list) => list.element.is_nil(),
+        _ => false,
+    }
+}
+
 const fn is_files(object: &Object) -> bool {
     matches!(object, Object::Files(_))
 }
 
 fn order(one: &Value, other: &Value) -> Result<Option<Ordering>, String> {
-    if basic(one) == Basic::Other || basic(other) == Basic::Other {
+    let orderless = |value| matches!(basic(value), Basic::Other | Basic::Complex);
+    if orderless(one) || orderless(other) {
         return Err(BAD_TYPE.to_owned());
     }
     Ok(match (one, other) {

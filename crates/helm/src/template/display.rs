@@ -82,7 +82,7 @@ fn write_branch(formatter: &mut Formatter<'_>, word: &str, branch: &Branch) -> R
 impl Display for Node {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
         match self {
-            Self::Text(text) => formatter.write_str(text),
+            Self::Text(text) => formatter.write_str(&text.lossy()),
             Self::Action(pipe) => write!(formatter, "{{{{{pipe}}}}}"),
             Self::If(branch) => write_branch(formatter, "if", branch),
             Self::With(branch) => write_branch(formatter, "with", branch),

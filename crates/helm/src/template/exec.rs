@@ -201,18 +201,20 @@ impl<'t> State<'t> {
             Place::Command(command) => (command.at, command.to_string()),
             Place::Expr(expr) => (expr.at, expr.to_string()),
         };
-        let source = &self.entry.source;
+        let source = self.entry.source.as_bytes();
         let before = source.get(..at as usize).unwrap_or(source);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
-        let source_line = source[line_start..].lines().next().unwrap_or_default();
+        let line_start = before.iter().rposition(|&byte| byte == b'\n');
+        let line_start = line_start.map_or(0, |newline| newline + 1);
+        let line = before.split(|&byte| byte == b'\n').count();
+        let source_line = source[line_start..].split(|&byte| byte == b'\n').next();
+        let source_line = String::from_utf8_lossy(source_line.unwrap_or_default());
         Arc::new(Location {
             file: self.entry.file.to_string(),
             line,
             column: before.len() - line_start,
             template: self.entry.name.lossy().into_owned(),
             expression,
-            source_line: source_line.to_owned(),
+            source_line: source_line.trim_end_matches('\r').to_owned(),
         })
     }
 

@@ -57,7 +57,7 @@ impl<'t> State<'t> {
                     MapType::Str | MapType::NilStr => {
                         Evaluated::bare(found.unwrap_or_else(|| Value::str("")))
                     }
-                    MapType::Any | MapType::Values => {
+                    MapType::Any | MapType::NilAny | MapType::Values => {
                         Evaluated::interface(found.unwrap_or(Value::Nil))
                     }
                 })
@@ -108,7 +108,11 @@ impl Object {
                 .into_iter()
                 .find(|(field, _, _)| *field == name)
                 .and_then(|(_, _, value)| text(value)),
-            Self::Files(_) | Self::Version(_) | Self::VersionValue(_) | Self::Time(_) => None,
+            Self::Files(_)
+            | Self::Version(_)
+            | Self::VersionValue(_)
+            | Self::Time(_)
+            | Self::Complex { .. } => None,
         }
     }
 

@@ -15,6 +15,7 @@ pub(crate) mod fuel;
 mod lexer;
 pub(crate) mod nested;
 mod number;
+mod original;
 pub(crate) mod parser;
 pub(crate) mod set;
 mod turns;

@@ -36,9 +36,8 @@ impl State<'_> {
     /// Helm's `tpl`: a string executed as a template that sees all others.
     pub(crate) fn tpl(&mut self, template: &Text, data: Value) -> Executed<Text> {
         const NAME: &str = "gotpl";
-        let source = template.lossy();
-        self.charge(source.len() as u64)?;
-        let parsed = super::parser::parse(&source).map_err(|error| {
+        self.charge(template.len() as u64)?;
+        let parsed = super::parser::parse(template).map_err(|error| {
             let template = quote(template);
             let text = error.go_text(NAME);
             ExecError::plain(format!("cannot parse template {template}: {text}"))
@@ -50,7 +49,7 @@ impl State<'_> {
             name: NAME.into(),
             body: Arc::clone(&parsed.main),
             file,
-            source: Arc::clone(&parsed.source),
+            source: parsed.source.clone(),
         };
         let runtime = self.runtime;
         let out = self

@@ -20,10 +20,19 @@ pub(super) fn number(token: &Token) -> Result<Number, String> {
             source,
             int: Some(i64::from(code)),
             float: Some(f64::from(code)),
+            complex: None,
         });
     }
-    if token.kind == TokenKind::Complex || source.ends_with('i') {
-        return Err(format!("complex constant {source} is not supported"));
+    if token.kind == TokenKind::Complex {
+        return complex_pair(&source)
+            .map(|parts| complex(source, parts))
+            .ok_or_else(|| "syntax error scanning complex number".to_owned());
+    }
+    let imaginary = source
+        .strip_suffix('i')
+        .and_then(crate::go::convert::parse_float_constant);
+    if let Some(imaginary) = imaginary {
+        return Ok(complex(source, (0.0, imaginary)));
     }
     let (int, uint) = crate::go::convert::parse_integer_constant(&source);
     #[expect(
@@ -47,8 +56,40 @@ pub(super) fn number(token: &Token) -> Result<Number, String> {
                 source,
                 int,
                 float: Some(float),
+                complex: None,
             })
         }
-        _ => Ok(Number { source, int, float }),
+        _ => Ok(Number {
+            source,
+            int,
+            float,
+            complex: None,
+        }),
     }
+}
+
+/// A complex number; one without an imaginary part stands for the plain number too.
+fn complex(source: String, (real, imaginary): (f64, f64)) -> Number {
+    let float = (imaginary == 0.0).then_some(real);
+    Number {
+        source,
+        int: float.and_then(crate::go::convert::exact_int),
+        float,
+        complex: Some((real, imaginary)),
+    }
+}
+
+/// `1.5e3-2.5i`: the parts of a pair.
+fn complex_pair(source: &str) -> Option<(f64, f64)> {
+    let pair = source.strip_suffix('i')?;
+    let is_hexadecimal = pair
+        .trim_start_matches(['+', '-'])
+        .to_ascii_lowercase()
+        .starts_with("0x");
+    let exponents: &[u8] = if is_hexadecimal { b"pP" } else { b"eE" };
+    let bytes = pair.as_bytes();
+    let sign = (1..bytes.len())
+        .find(|&at| matches!(bytes[at], b'+' | b'-') && !exponents.contains(&bytes[at - 1]))?;
+    let part = crate::go::convert::parse_float_constant;
+    Some((part(&pair[..sign])?, part(&pair[sign..])?))
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::ast::{At, Branch, Command, Expr, ExprKind, ListNode, Node, ParsedTemplate, Pipe};
+use super::ast::{Branch, Command, Expr, ExprKind, ListNode, Node, ParsedTemplate, Pipe};
 use super::error::ParseError;
 use super::lexer::{Lexer, Token, TokenKind};
 use super::number::number;
+use super::original::Original;
 use crate::functions;
-use crate::go::quote::{quote, unquote};
+use crate::go::quote::quote;
 use crate::go::text::Text;
 
 /// Levels of control structures and parentheses, together.
@@ -16,11 +17,12 @@ const MAX_DEPTH: usize = 250;
 type Parsed<T> = Result<T, ParseError>;
 
 /// Parses a file or the text given to `tpl`.
-pub(crate) fn parse(source: &str) -> Parsed<ParsedTemplate> {
-    let mut parser = Parser::new(source);
+pub(crate) fn parse(source: &Text) -> Parsed<ParsedTemplate> {
+    let readable = source.lossy();
+    let mut parser = Parser::new(&readable, Original::new(source));
     let main = parser.file()?;
     Ok(ParsedTemplate {
-        source: source.into(),
+        source: source.clone(),
         main: Arc::new(main),
         definitions: parser.definitions,
     })
@@ -53,14 +55,11 @@ struct Parser<'s> {
     scope: Scope,
     depth: usize,
     definitions: Vec<(Text, Arc<ListNode>)>,
-}
-
-fn position(at: usize) -> At {
-    At::try_from(at).unwrap_or(At::MAX)
+    original: Original<'s>,
 }
 
 impl<'s> Parser<'s> {
-    fn new(source: &'s str) -> Self {
+    fn new(source: &'s str, original: Original<'s>) -> Self {
         Self {
             lexer: Lexer::new(source),
             ahead: Vec::with_capacity(3),
@@ -68,6 +67,7 @@ impl<'s> Parser<'s> {
             scope: Self::new_scope(),
             depth: 0,
             definitions: Vec::new(),
+            original,
         }
     }
 
@@ -227,7 +227,7 @@ impl<'s> Parser<'s> {
     fn text_or_action(&mut self) -> Parsed<Item> {
         let token = self.next_non_space();
         match token.kind {
-            TokenKind::Text => Ok(Item::Node(Node::Text(token.text.as_ref().into()))),
+            TokenKind::Text => Ok(Item::Node(Node::Text(self.original.text(&token)))),
             TokenKind::LeftDelim => {
                 self.scope.action_line = token.line;
                 let item = self.action()?;
@@ -341,7 +341,7 @@ impl<'s> Parser<'s> {
         self.define(name.clone(), list)?;
         self.scope = outer;
         Ok(Node::Template {
-            at: position(token.at),
+            at: self.original.position(token.at),
             name,
             pipe: Some(pipe),
         })
@@ -359,7 +359,7 @@ impl<'s> Parser<'s> {
             Some(self.pipeline(CONTEXT, TokenKind::RightDelim)?)
         };
         Ok(Node::Template {
-            at: position(token.at),
+            at: self.original.position(token.at),
             name,
             pipe,
         })
@@ -367,7 +367,7 @@ impl<'s> Parser<'s> {
 
     fn template_name(&self, token: &Token, context: &str) -> Parsed<Text> {
         match token.kind {
-            TokenKind::String | TokenKind::RawString => match unquote(&token.text) {
+            TokenKind::String | TokenKind::RawString => match self.original.unquoted(token) {
                 Some(name) => Ok(name),
                 None => self.error("invalid syntax"),
             },
@@ -376,7 +376,8 @@ impl<'s> Parser<'s> {
     }
 
     fn pipeline(&mut self, context: &str, end: TokenKind) -> Parsed<Pipe> {
-        let at = position(self.peek_non_space().at);
+        let at = self.peek_non_space().at;
+        let at = self.original.position(at);
         let mut pipe = Pipe {
             at,
             assigns: false,
@@ -480,8 +481,9 @@ impl<'s> Parser<'s> {
     }
 
     fn command(&mut self) -> Parsed<Command> {
+        let at = self.peek_non_space().at;
         let mut command = Command {
-            at: position(self.peek_non_space().at),
+            at: self.original.position(at),
             words: Vec::new(),
         };
         loop {
@@ -511,7 +513,8 @@ impl<'s> Parser<'s> {
         if self.peek().kind != TokenKind::Field {
             return Ok(Some(node));
         }
-        let at = position(self.peek().at);
+        let at = self.peek().at;
+        let at = self.original.position(at);
         let mut fields = Vec::new();
         while self.peek().kind == TokenKind::Field {
             let token = self.next();
@@ -543,7 +546,7 @@ impl<'s> Parser<'s> {
 
     fn term(&mut self) -> Parsed<Option<Expr>> {
         let token = self.next_non_space();
-        let at = position(token.at);
+        let at = self.original.position(token.at);
         let kind = match token.kind {
             TokenKind::Identifier => match functions::lookup(&token.text) {
                 Some(function) => ExprKind::Function(function),
@@ -583,7 +586,7 @@ impl<'s> Parser<'s> {
                     kind: ExprKind::Pipe(Box::new(pipe)),
                 }));
             }
-            TokenKind::String | TokenKind::RawString => match unquote(&token.text) {
+            TokenKind::String | TokenKind::RawString => match self.original.unquoted(&token) {
                 Some(text) => ExprKind::Str {
                     quoted: token.text.to_string(),
                     text,

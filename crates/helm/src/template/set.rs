@@ -13,7 +13,7 @@ pub(crate) struct Entry {
     pub(crate) body: Arc<ListNode>,
     /// Path of the file, for messages.
     pub(crate) file: Arc<str>,
-    pub(crate) source: Arc<str>,
+    pub(crate) source: Text,
 }
 
 /// Templates by name. `tpl` adds a layer of its own over the set in which it is called.
@@ -52,7 +52,7 @@ impl<'p> TemplateSet<'p> {
                 name: name.clone(),
                 body: Arc::clone(body),
                 file: Arc::clone(file),
-                source: Arc::clone(&parsed.source),
+                source: parsed.source.clone(),
             };
             self.entries.insert(name, entry);
         }
