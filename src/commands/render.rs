@@ -48,7 +48,7 @@ pub(crate) async fn render(args: &RenderArgs, context: &Context) -> CommandResul
         for instance in &rendered {
             text.push_str(&instance.rendered.to_template_output());
         }
-        context.printer.data(&text)?;
+        context.printer.document(&text)?;
     } else {
         let documents = rendered
             .iter()

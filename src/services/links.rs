@@ -21,13 +21,7 @@ const MOST_ENTRIES: usize = 20_000;
 ///
 /// The folder cannot be read.
 pub fn root(instance: &Instance) -> Result<PathBuf, ServicesError> {
-    let root = instance.repository();
-    let root = if root.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        root
-    };
-    Ok(fs_err::canonicalize(root)?)
+    instance.real_root()
 }
 
 /// Refuses a file that a link makes one from outside of the repository.

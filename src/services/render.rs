@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use helm::yaml::Value;
 use helm::{
-    Capabilities, Chart, LinkPolicy, LoadOptions, Lookup, ReleaseOptions, RenderOptions, Rendered,
-    Values, ValuesError,
+    Capabilities, Chart, ChartCache, LinkPolicy, LoadOptions, Lookup, ReleaseOptions,
+    RenderOptions, Rendered, Values, ValuesError,
 };
 
 use crate::cli::render::ValueArgs;
@@ -230,24 +230,25 @@ type SetOption = fn(Values, &str) -> Result<Values, ValuesError>;
 
 /// The values that are given for an instance, merged.
 fn values(instance: &Instance, overrides: &ValueOverrides) -> Result<Value, ServicesError> {
+    let cache = instance.chart_cache();
     let mut values = Values::new();
     for path in instance.value_files() {
         links::stays_inside(instance, &path)?;
-        values = with_file(values, &path)?;
+        values = with_file(values, &path, &cache)?;
     }
     for path in &overrides.files {
-        values = with_file(values, path)?;
+        values = with_file(values, path, &cache)?;
     }
     Ok(overrides.with_sets(values)?.into_value())
 }
 
-fn with_file(values: Values, path: &Path) -> Result<Values, ServicesError> {
+fn with_file(values: Values, path: &Path, cache: &ChartCache) -> Result<Values, ServicesError> {
     let source = text::read(path, LARGEST_VALUES).map_err(|error| {
         let finding = error.diagnostics().first().cloned();
         finding.unwrap_or_else(|| Diagnostic::error(error.to_string()).in_file(path))
     })?;
     values
-        .file(&path.display().to_string(), &source)
+        .cached_file(&path.display().to_string(), &source, cache)
         .map_err(|error| match error {
             ValuesError::File { source: wrong, .. } => {
                 let place = if wrong.line == 0 {
@@ -272,10 +273,16 @@ pub fn render_all(
         let workers: Vec<_> = jobs
             .chunks(share)
             .map(|part| {
-                scope.spawn(move || -> Vec<Result<RenderedInstance, ServicesError>> {
-                    part.iter()
-                        .map(|(instance, release)| render_instance(instance, overrides, release))
-                        .collect()
+                scope.spawn(move || {
+                    let all = || -> Vec<Result<RenderedInstance, ServicesError>> {
+                        part.iter()
+                            .map(|(instance, release)| {
+                                render_instance(instance, overrides, release)
+                            })
+                            .collect()
+                    };
+                    // Where there can be no such thread, each rendering says so for itself.
+                    helm::with_large_stack(all).unwrap_or_else(|_none| all())
                 })
             })
             .collect();

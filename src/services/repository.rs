@@ -37,6 +37,7 @@ struct Shared {
     values: Option<PathBuf>,
     version: OnceLock<Version>,
     charts: Arc<ChartCache>,
+    real_root: OnceLock<PathBuf>,
 }
 
 /// An IOC instance of a services repository: a folder with a chart.
@@ -78,6 +79,7 @@ impl Repository {
             values: values.is_file().then_some(values),
             version: OnceLock::new(),
             charts: Arc::default(),
+            real_root: OnceLock::new(),
         });
         let mut instances = Vec::new();
         for entry in fs_err::read_dir(&folder)? {
@@ -123,6 +125,7 @@ impl Repository {
                     values: None,
                     version: OnceLock::from(version),
                     charts: Arc::default(),
+                    real_root: OnceLock::new(),
                 }),
                 folder,
             })
@@ -135,6 +138,7 @@ impl Repository {
                     values: None,
                     version: OnceLock::new(),
                     charts: Arc::default(),
+                    real_root: OnceLock::new(),
                 })
             },
             |instance| Arc::clone(&instance.shared),
@@ -158,6 +162,7 @@ impl Repository {
             values: None,
             version: OnceLock::new(),
             charts: Arc::default(),
+            real_root: OnceLock::new(),
         });
         let instance = Instance {
             name,
@@ -317,6 +322,23 @@ impl Instance {
         let own = self.folder.join("values.yaml");
         let own = own.is_file().then_some(own);
         self.shared.values.clone().into_iter().chain(own).collect()
+    }
+
+    /// The repository's root without links, looked up once.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read.
+    pub(super) fn real_root(&self) -> Result<PathBuf, ServicesError> {
+        if let Some(known) = self.shared.real_root.get() {
+            return Ok(known.clone());
+        }
+        let root = match self.repository() {
+            here if here.as_os_str().is_empty() => Path::new("."),
+            root => root,
+        };
+        let real = fs_err::canonicalize(root)?;
+        Ok(self.shared.real_root.get_or_init(|| real).clone())
     }
 
     /// What the charts of the repository have in common, parsed once.

@@ -36,6 +36,13 @@ pub(crate) fn write_stdout(text: &str) -> std::io::Result<()> {
     stdout.flush()
 }
 
+/// As [`write_stdout`], without a look at the text.
+pub(crate) fn write_document(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
 /// Writes to standard error; a closed standard error leaves nobody to tell.
 pub(crate) fn write_stderr(text: &str) {
     let mut stderr = anstream::stderr().lock();

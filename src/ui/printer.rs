@@ -9,7 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 use crate::ui::progress::Progress;
 use crate::ui::table::Table;
-use crate::ui::{snippet, write_stderr, write_stdout};
+use crate::ui::{snippet, write_document, write_stderr, write_stdout};
 
 /// The one way to the terminal.
 #[derive(Debug, Clone)]
@@ -62,6 +62,13 @@ impl Printer {
     pub fn data(&self, text: &str) -> CommandResult<()> {
         let mut result = Ok(());
         self.progress.suspend(|| result = write_stdout(text));
+        Ok(result?)
+    }
+
+    /// A document to standard output, byte by byte: what looks like a colour in it stays.
+    pub fn document(&self, text: &str) -> CommandResult<()> {
+        let mut result = Ok(());
+        self.progress.suspend(|| result = write_document(text));
         Ok(result?)
     }
 

@@ -70,7 +70,7 @@ pub use self::chart::{
 };
 pub use self::engine::{
     Hook, HookEvent, Manifest, Release, ReleaseOptions, RenderError, RenderOptions, Rendered,
-    TemplateOptions, release_name, render, render_with,
+    TemplateOptions, release_name, render, render_with, with_large_stack,
 };
 pub use self::functions::{supported_functions, unsupported_functions};
 pub use self::limits::Limits;

@@ -270,7 +270,9 @@ impl Loader<'_> {
                 })
             })
             .collect();
-        self.deeper().chart(inner, Vec::new()).map(Arc::new)
+        let deeper = self.deeper();
+        let make = |files| deeper.chart(files, Vec::new());
+        self.options.cache.vendored(deeper.depth, inner, make)
     }
 
     /// `repository: file://../library`, where nothing is vendored.

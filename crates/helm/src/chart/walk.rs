@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::cache::Linked;
 use super::ignore::Rules;
 use super::load::{LinkPolicy, LoadOptions};
 use super::{ChartError, File, Link};
@@ -20,7 +21,8 @@ pub(super) struct Walked {
 
 pub(super) fn walk(root: &Path, options: &LoadOptions) -> Result<Walked, ChartError> {
     let ignore_file = root.join(".helmignore");
-    let rules = if ignore_file.exists() {
+    let has_rules = ignore_file.exists();
+    let rules = if has_rules {
         Rules::parse(&String::from_utf8_lossy(&fs_err::read(&ignore_file)?))?
     } else {
         Rules::default()
@@ -28,6 +30,7 @@ pub(super) fn walk(root: &Path, options: &LoadOptions) -> Result<Walked, ChartEr
     let mut walk = Walk {
         options,
         rules: rules.with_defaults()?,
+        has_rules,
         walked: Walked::default(),
         bytes: 0,
         boundary: match &options.links {
@@ -42,6 +45,8 @@ pub(super) fn walk(root: &Path, options: &LoadOptions) -> Result<Walked, ChartEr
 struct Walk<'o> {
     options: &'o LoadOptions,
     rules: Rules,
+    /// Whether the chart has rules of its own about what is ignored.
+    has_rules: bool,
     walked: Walked,
     bytes: u64,
     boundary: Option<PathBuf>,
@@ -77,34 +82,82 @@ impl Walk<'_> {
 
     fn entry(&mut self, path: &Path, name: &str, depth: usize) -> Result<(), ChartError> {
         let mut kind = fs_err::symlink_metadata(path)?;
+        let mut target = None;
         if kind.is_symlink() {
-            let target = fs_err::canonicalize(path).map_err(|error| match error.kind() {
+            let leads_to = fs_err::canonicalize(path).map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => ChartError::BrokenLink {
                     link: path.to_owned(),
                     target: fs_err::read_link(path).unwrap_or_default(),
                 },
                 _ => error.into(),
             })?;
-            kind = fs_err::metadata(&target)?;
+            kind = fs_err::metadata(&leads_to)?;
             if self.rules.ignores(name, kind.is_dir()) {
                 return Ok(());
             }
-            self.check_link(path, &target)?;
+            self.check_link(path, &leads_to)?;
             self.walked.links.push(Link {
                 path: path.to_owned(),
-                target,
+                target: leads_to.clone(),
             });
+            target = Some(leads_to);
         }
         if self.rules.ignores(name, kind.is_dir()) {
             return Ok(());
         }
         if kind.is_dir() {
-            return self.folder(path, name, depth + 1);
+            return match target {
+                Some(target) if !self.has_rules => {
+                    self.linked_folder(path, &target, name, depth + 1)
+                }
+                _ => self.folder(path, name, depth + 1),
+            };
         }
         if !kind.is_file() {
             return Err(ChartError::Irregular(path.to_owned()));
         }
         self.file(path, name, &kind)
+    }
+
+    /// A folder that charts share: read once, for those that ignore nothing of their own.
+    fn linked_folder(
+        &mut self,
+        path: &Path,
+        target: &Path,
+        name: &str,
+        depth: usize,
+    ) -> Result<(), ChartError> {
+        let cache = &self.options.cache;
+        if let Some(found) = cache.folder(target, name) {
+            for link in &found.links {
+                let link = Link {
+                    path: path.join(&link.path),
+                    target: link.target.clone(),
+                };
+                self.check_link(&link.path, &link.target)?;
+                self.walked.links.push(link);
+            }
+            for file in &found.files {
+                self.count(file.data.len() as u64)?;
+                self.walked.files.push(file.clone());
+            }
+            return Ok(());
+        }
+        let (files, links) = (self.walked.files.len(), self.walked.links.len());
+        self.folder(path, name, depth)?;
+        let links = self.walked.links[links..].iter().map(|link| {
+            let inside = link.path.strip_prefix(path).unwrap_or(&link.path);
+            Link {
+                path: inside.to_owned(),
+                target: link.target.clone(),
+            }
+        });
+        let found = Linked {
+            files: self.walked.files[files..].to_vec(),
+            links: links.collect(),
+        };
+        cache.keep_folder(target, name, found);
+        Ok(())
     }
 
     fn check_link(&self, link: &Path, target: &Path) -> Result<(), ChartError> {
@@ -119,23 +172,27 @@ impl Walk<'_> {
         }
     }
 
+    /// Counts one more file of so many bytes.
+    fn count(&mut self, bytes: u64) -> Result<(), ChartError> {
+        let limits = &self.options.limits;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > limits.total_bytes {
+            let most = limits.total_bytes;
+            return Err(ChartError::TooLarge(format!("{most} bytes")));
+        }
+        if self.walked.files.len() >= limits.entries {
+            return Err(ChartError::TooLarge(format!("{} files", limits.entries)));
+        }
+        Ok(())
+    }
+
     fn file(
         &mut self,
         path: &Path,
         name: &str,
         kind: &std::fs::Metadata,
     ) -> Result<(), ChartError> {
-        let limits = &self.options.limits;
-        self.bytes = self.bytes.saturating_add(kind.len());
-        if self.bytes > limits.total_bytes {
-            return Err(ChartError::TooLarge(format!(
-                "{} bytes",
-                limits.total_bytes
-            )));
-        }
-        if self.walked.files.len() >= limits.entries {
-            return Err(ChartError::TooLarge(format!("{} files", limits.entries)));
-        }
+        self.count(kind.len())?;
         let data = fs_err::read(path)?;
         let data = data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&data);
         let modified = kind

@@ -24,19 +24,10 @@ pub(crate) fn render_for_lint(
     now: Zoned,
     skip_schema: bool,
 ) -> Result<Vec<(String, String)>, RenderError> {
-    std::thread::scope(|scope| {
-        let rendering = std::thread::Builder::new()
-            .name("lint".to_owned())
-            .stack_size(super::STACK_BYTES)
-            .spawn_scoped(scope, || {
-                let options = ReleaseOptions::install("test-release", namespace, now);
-                render_here(chart, values, &options, capabilities, limits, skip_schema)
-            })
-            .map_err(|error| RenderError::thread(&error))?;
-        rendering
-            .join()
-            .unwrap_or_else(|_| Err(RenderError::crashed()))
-    })
+    super::with_large_stack(|| {
+        let options = ReleaseOptions::install("test-release", namespace, now);
+        render_here(chart, values, &options, capabilities, limits, skip_schema)
+    })?
 }
 
 fn render_here(

@@ -10,8 +10,10 @@ mod manifest;
 mod name;
 mod options;
 mod output;
+mod stack;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ pub use self::manifest::{Hook, HookEvent, Manifest, Rendered};
 pub use self::name::release_name;
 pub use self::options::{Release, ReleaseOptions, RenderOptions};
 pub use self::output::TemplateOptions;
+pub use self::stack::with_large_stack;
 use crate::capabilities::Capabilities;
 use crate::chart::{Chart, Template};
 use crate::go::text::Text;
@@ -32,9 +35,6 @@ use crate::template::exec::{Evaluated, Runtime, execute};
 use crate::template::nested::without_no_value;
 use crate::template::set::TemplateSet;
 use crate::yaml;
-
-/// Stack of the thread that renders: templates may include one another a thousand levels deep.
-const STACK_BYTES: usize = 256 * 1024 * 1024;
 
 /// Renders a chart for a release with the values given by the user.
 ///
@@ -66,25 +66,11 @@ pub fn render_with(
     capabilities: &Capabilities,
     how: &RenderOptions,
 ) -> Result<Rendered, RenderError> {
-    std::thread::scope(|scope| {
-        let rendering = std::thread::Builder::new()
-            .name("render".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, || {
-                let rendered = render_here(chart, values, options, capabilities, how);
-                #[cfg(test)]
-                let rendered = (rendered, crate::coverage::take());
-                rendered
-            })
-            .map_err(|error| RenderError::thread(&error))?;
-        let rendered = rendering.join().map_err(|_| RenderError::crashed())?;
-        #[cfg(test)]
-        let rendered = {
-            crate::coverage::add(rendered.1);
-            rendered.0
-        };
-        rendered
-    })
+    stack::with_large_stack(|| {
+        // One chart that brings the renderer down does not take those after it along.
+        let here = || render_here(chart, values, options, capabilities, how);
+        catch_unwind(AssertUnwindSafe(here)).unwrap_or_else(|_| Err(RenderError::crashed()))
+    })?
 }
 
 fn render_here(

@@ -197,6 +197,7 @@ impl Linter<'_> {
                     Err(error) => error.to_string(),
                 }
             }
+            broken @ ChartError::Dependency { .. } => broken.helm_text(),
             other => read()
                 .as_ref()
                 .and_then(validation)

@@ -63,3 +63,14 @@ fn a_chart_of_version_1_is_told_to_move() {
         "{said:#?}"
     );
 }
+
+#[test]
+fn a_chart_inside_that_cannot_be_loaded_is_named_with_the_reason() {
+    let said = said(&[
+        CHART,
+        ("values.yaml", ""),
+        ("charts/s/values.yaml", "a: 1\n"),
+    ]);
+    let why = "error unpacking subchart s in a: Chart.yaml file is missing";
+    assert!(said.iter().any(|line| line.contains(why)), "{said:#?}");
+}

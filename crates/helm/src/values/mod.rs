@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use self::strvals::SetError;
+use crate::chart::ChartCache;
 use crate::yaml::{self, Value, YamlError};
 
 /// Values given for a release, layer upon layer.
@@ -89,6 +90,26 @@ impl Values {
             source,
         })?;
         self.merge(value);
+        Ok(self)
+    }
+
+    /// As [`Self::file`]; a text that the cache knows is not read again.
+    ///
+    /// # Errors
+    /// As [`Self::file`].
+    pub fn cached_file(
+        mut self,
+        name: &str,
+        text: &str,
+        cache: &ChartCache,
+    ) -> Result<Self, ValuesError> {
+        let value = cache
+            .values_of(text, read_values)
+            .map_err(|source| ValuesError::File {
+                name: name.to_owned(),
+                source,
+            })?;
+        self.merge(value.as_ref().clone());
         Ok(self)
     }
 
