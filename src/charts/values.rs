@@ -1,5 +1,6 @@
 //! Values given for the templates of a chart: files, then each kind of `--set` in the order of Helm.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use helm::yaml::Value;
@@ -33,6 +34,15 @@ pub fn given(args: &ChartValueArgs) -> CommandResult<Given> {
     let mut values = Values::new();
     let mut warnings = Vec::new();
     for path in &args.files {
+        if path.as_os_str() == "-" {
+            let name = Path::new("standard input");
+            let text = standard_input()?;
+            warnings.extend(twice(name, &text));
+            values = values
+                .file("-", &text)
+                .map_err(|error| in_file(name, &text, error))?;
+            continue;
+        }
         if !path.exists() {
             return Err(
                 CommandError::not_found(format!("there is no file `{}`", path.display()))
@@ -70,6 +80,25 @@ pub fn given(args: &ChartValueArgs) -> CommandResult<Given> {
         value: values.into_value(),
         warnings,
     })
+}
+
+/// All of standard input; nothing the second time.
+fn standard_input() -> CommandResult<String> {
+    let mut text = String::new();
+    let most = u64::try_from(LARGEST).unwrap_or(u64::MAX);
+    let read = std::io::stdin()
+        .lock()
+        .take(most + 1)
+        .read_to_string(&mut text);
+    let why = match read {
+        Ok(_) if text.len() <= LARGEST => return Ok(text),
+        Ok(_) => format!("more than {LARGEST} bytes"),
+        Err(error) => error.to_string(),
+    };
+    Err(CommandError::new(
+        ErrorKind::Input,
+        format!("the values on standard input cannot be read: {why}"),
+    ))
 }
 
 /// A key that occurs twice in a file of values, with its second place.

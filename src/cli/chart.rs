@@ -46,7 +46,7 @@ pub struct RegistryArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Values")]
 pub struct ChartValueArgs {
-    /// File of values; may be repeated, later ones win
+    /// File of values, `-` for standard input; may be repeated, later ones win
     #[arg(short = 'f', long = "values", value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
@@ -154,6 +154,10 @@ pub struct TemplateArgs {
     #[arg(short, long)]
     pub generate_name: bool,
 
+    /// Name of the release as a template of its own, such as `scan-{{ randAlpha 5 | lower }}`
+    #[arg(long, value_name = "TEMPLATE", conflicts_with = "generate_name")]
+    pub name_template: Option<String>,
+
     /// Write a file for each template below this folder instead of printing all
     #[arg(long, value_name = "FOLDER")]
     pub output_dir: Option<PathBuf>,
@@ -250,13 +254,41 @@ pub struct HelmTemplateArgs {
     #[arg(long, hide = true, value_name = "ARGUMENT", allow_hyphen_values = true)]
     pub post_renderer_args: Vec<String>,
 
-    /// A name that is a template of its own; refused.
-    #[arg(long, hide = true, value_name = "TEMPLATE")]
-    pub name_template: Option<String>,
-
     /// Would ask name servers from templates; refused.
     #[arg(long, hide = true)]
     pub enable_dns: bool,
+
+    /// Changes nothing: labels are those of a release in a cluster.
+    #[arg(short, long, hide = true, value_name = "LABELS")]
+    pub labels: Vec<String>,
+
+    /// Changes nothing, likewise.
+    #[arg(long, hide = true, value_name = "TEXT")]
+    pub description: Option<String>,
+
+    /// Changes nothing: there is nothing to wait for.
+    #[arg(long, hide = true, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "watcher")]
+    pub wait: Option<String>,
+
+    /// Changes nothing, likewise.
+    #[arg(long, hide = true)]
+    pub wait_for_jobs: bool,
+
+    /// Changes nothing, likewise.
+    #[arg(long, hide = true, value_name = "DURATION")]
+    pub timeout: Option<String>,
+
+    /// Changes nothing: nothing is installed that could be taken back.
+    #[arg(long, hide = true, visible_alias = "atomic")]
+    pub rollback_on_failure: bool,
+
+    /// Changes nothing, likewise.
+    #[arg(long, hide = true)]
+    pub replace: bool,
+
+    /// Changes nothing, likewise.
+    #[arg(long, hide = true)]
+    pub take_ownership: bool,
 }
 
 /// Arguments of `ioc chart dependency`.

@@ -29,6 +29,8 @@ struct Document<'m> {
 
 pub(super) async fn template(args: &TemplateArgs, context: &Context) -> CommandResult<Outcome> {
     refuse_what_is_not_done(&args.helm)?;
+    let named = args.name_template.as_deref().map(rendered_name);
+    let named = named.transpose()?;
     let (name, chart_name) = match args.name_and_chart.as_slice() {
         [_, _] if args.generate_name => {
             return Err(CommandError::new(
@@ -36,7 +38,13 @@ pub(super) async fn template(args: &TemplateArgs, context: &Context) -> CommandR
                 "`--generate-name` and a name exclude one another",
             ));
         }
-        [chart] => (UNNAMED, chart),
+        [_, _] if named.is_some() => {
+            return Err(CommandError::new(
+                ErrorKind::Usage,
+                "`--name-template` and a name exclude one another",
+            ));
+        }
+        [chart] => (named.as_deref().unwrap_or(UNNAMED), chart),
         [name, chart] => (name.as_str(), chart),
         _ => {
             return Err(CommandError::new(
@@ -45,6 +53,8 @@ pub(super) async fn template(args: &TemplateArgs, context: &Context) -> CommandR
             ));
         }
     };
+    helm::release::validate_name(name)
+        .map_err(|error| CommandError::new(ErrorKind::Usage, error.to_string()))?;
     let given = given(&args.values)?;
     for warning in &given.warnings {
         context.printer.diagnostic(warning);
@@ -117,6 +127,19 @@ pub(super) async fn template(args: &TemplateArgs, context: &Context) -> CommandR
     Ok(Outcome::Success)
 }
 
+/// The name that a template gives.
+fn rendered_name(template: &str) -> CommandResult<String> {
+    helm::release_name(template, Zoned::now()).map_err(|error| {
+        CommandError::new(
+            ErrorKind::Usage,
+            format!(
+                "`--name-template {template}` gives no name: {}",
+                error.root_message()
+            ),
+        )
+    })
+}
+
 /// Flags of `helm template` that would do something which is not done here: what to do instead.
 fn refuse_what_is_not_done(args: &HelmTemplateArgs) -> CommandResult<()> {
     let refused = |what: &str, why: &str, hint: &str| {
@@ -149,13 +172,6 @@ fn refuse_what_is_not_done(args: &HelmTemplateArgs) -> CommandResult<()> {
             ErrorKind::Usage,
             format!("`--dry-run={other}` is neither `client` nor `server`"),
         ));
-    }
-    if args.name_template.is_some() {
-        return refused(
-            "--name-template",
-            "a name is not rendered",
-            "write the name before the chart",
-        );
     }
     if args.enable_dns {
         return refused(

@@ -153,12 +153,71 @@ fn template_prints_what_helm_prints() {
         &["-g", "app", "--is-upgrade"],
         &["rel", "app", "--skip-crds", "--create-namespace"],
         &["rel", "app", "--dry-run=client", "--include-crds"],
+        &["app", "--name-template", "x-{{ \"A\" | lower }}"],
+        &[
+            "rel",
+            "app",
+            "--labels",
+            "a=b",
+            "--description",
+            "x",
+            "--wait",
+        ],
+        &["rel", "app", "--timeout", "5s", "--rollback-on-failure"],
     ] {
         let theirs = bed.helm_succeeds(&[&["template"], options].concat());
         let ours = bed
             .context
             .succeed(&[&["chart", "template"], options].concat());
         assert_eq!(ours, theirs, "{options:?}");
+    }
+}
+
+#[test]
+fn template_reads_values_from_standard_input() {
+    let Some(bed) = Bed::new("values-in") else {
+        return;
+    };
+    bed.chart("app", "1.0.0");
+    bed.context.write("more.yaml", "size: 5\n");
+    for (piped, plain) in [
+        (&["-f", "-"][..], &["-f", "more.yaml"][..]),
+        (
+            &["-f", "-", "--set", "a=6"],
+            &["-f", "more.yaml", "--set", "a=6"],
+        ),
+        // there is nothing left the second time
+        (&["-f", "-", "-f", "-"], &["-f", "more.yaml"]),
+    ] {
+        let theirs = bed.helm_succeeds(&[&["template", "rel", "app"], plain].concat());
+        let output = bed
+            .context
+            .command(&[&["chart", "template", "rel", "app"], piped].concat())
+            .stdin(std::fs::File::open(bed.path("more.yaml")).unwrap())
+            .output()
+            .unwrap();
+        let ours = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(ours, theirs, "{piped:?}");
+    }
+}
+
+#[test]
+fn names_that_helm_refuses_are_refused() {
+    let context = TestContext::new();
+    let long = "x".repeat(54);
+    for (arguments, why) in [
+        (&["R", "app"][..], "may have lower-case letters"),
+        (&["a_b", "app"], "may have lower-case letters"),
+        (&[&long, "app"], "has 54 characters"),
+        (&["--name-template", "A", "app"], "lower-case letters"),
+        (&["--name-template", "{{ nosuch }}", "app"], "gives no name"),
+        (&["--name-template", "a", "r", "app"], "exclude one another"),
+    ] {
+        let report = context.refuse(&[&["chart", "template"], arguments].concat());
+        assert!(
+            report.contains("exit code: 2") && report.contains(why),
+            "{report}"
+        );
     }
 }
 
@@ -218,7 +277,6 @@ fn flags_of_helm_that_are_not_done_are_refused_with_what_to_do() {
         ("--post-renderer=kustomize", "pipe the output into it"),
         ("--validate", "`ioc diff INSTANCE` asks the cluster"),
         ("--dry-run=server", "`ioc diff INSTANCE` asks the cluster"),
-        ("--name-template=x", "write the name before the chart"),
         ("--enable-dns", "give the address as a value"),
     ] {
         let report = context.refuse(&["chart", "template", "app", flag]);
