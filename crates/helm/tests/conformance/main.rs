@@ -5,7 +5,7 @@
 //! and where the expectation comes from. `expected.yaml` or
 //! `expected-error.txt` beside the chart were recorded from the real helm; with `HELM_BINARY` set
 //! the comparison is also made with the binary itself. `RECORD=1` writes the expected files anew,
-//! `CASE=name` runs one case.
+//! `CASE=name` runs one case. `CHARTS=FOLDER` renders charts of others (see `unseen`).
 
 #![expect(
     clippy::unwrap_used,
@@ -24,6 +24,7 @@ mod corpus;
 mod generated;
 mod helm3;
 mod run;
+mod unseen;
 
 use self::case::Outcome;
 use self::run::{ours, theirs};
