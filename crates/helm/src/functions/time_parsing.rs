@@ -104,8 +104,15 @@ impl Fields {
         let moment = civil::Time::new(hour, self.minute, self.second, self.nanosecond)
             .map(|time| date.to_datetime(time))
             .map_err(|_| out_of_range("hour"))?;
+        let zone = self.time_zone(zone);
+        // What a zone by name says is the clock of UTC to Go, unless it knows the zone.
+        let clock = match (&self.zone, self.offset) {
+            (Some(_), None) => TimeZone::UTC,
+            _ => zone.clone(),
+        };
         moment
-            .to_zoned(self.time_zone(zone))
+            .to_zoned(clock)
+            .map(|moment| moment.with_time_zone(zone))
             .map_err(|_| out_of_range("year"))
     }
 

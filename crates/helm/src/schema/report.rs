@@ -7,6 +7,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
 
 use super::SchemaViolation;
+use crate::yaml::format_float_g;
 
 /// What is wrong, several things about one value gathered below it.
 pub(super) fn violations<'e>(
@@ -14,7 +15,7 @@ pub(super) fn violations<'e>(
     errors: impl Iterator<Item = ValidationError<'e>>,
 ) -> Vec<SchemaViolation> {
     let found = errors.map(|error| found(chart, &error)).collect();
-    gathered(chart, together(chart, found), 0)
+    gathered(chart, together(chart, decisive(found)), 0)
 }
 
 /// A violation with where its schema is.
@@ -47,7 +48,7 @@ fn found(chart: &str, error: &ValidationError<'_>) -> Found {
                     inner
                 })
                 .collect();
-            let mut causes = gathered(chart, together(chart, inner), depth);
+            let mut causes = gathered(chart, together(chart, decisive(inner)), depth);
             violation.causes.append(&mut causes);
         }
     }
@@ -55,6 +56,29 @@ fn found(chart: &str, error: &ValidationError<'_>) -> Found {
         violation,
         schema: parts(&error.schema_path().to_string()),
     }
+}
+
+/// Where the type is wrong, or a value is none of those allowed, Helm's validator looks no further at it.
+fn decisive(all: Vec<Found>) -> Vec<Found> {
+    const ENDS: [&str; 3] = ["type", "const", "enum"];
+    let rank = |keyword: &str| ENDS.iter().position(|end| *end == keyword);
+    let ends: Vec<(Vec<String>, Vec<String>, usize)> = all
+        .iter()
+        .filter_map(|found| {
+            let (keyword, place) = found.schema.split_last()?;
+            let path = found.violation.path.clone();
+            Some((place.to_vec(), path, rank(keyword)?))
+        })
+        .collect();
+    let is_after = |found: &Found| {
+        ends.iter().any(|(place, path, end)| {
+            let keyword = found.schema.get(place.len());
+            found.schema.starts_with(place)
+                && found.violation.path.starts_with(path)
+                && keyword.is_some_and(|keyword| rank(keyword).is_none_or(|rank| rank > *end))
+        })
+    };
+    all.into_iter().filter(|found| !is_after(found)).collect()
 }
 
 /// Properties that are missing in one place make one violation, and so do the parts of an `allOf`.
@@ -197,8 +221,23 @@ fn grouped(number: &str) -> String {
 }
 
 fn compared(keyword: &str, got: &Value, want: &Value) -> String {
-    let (got, want) = (grouped(&got.to_string()), grouped(&want.to_string()));
+    let (got, want) = (measured(got), measured(want));
     format!("{keyword}: got {got}, want {want}")
+}
+
+/// A number as Go's translated messages write it: `1.5×10⁰⁶` from a million on.
+fn measured(number: &Value) -> String {
+    let text = number
+        .as_f64()
+        .map_or_else(|| number.to_string(), format_float_g);
+    let Some((mantissa, exponent)) = text.split_once('e') else {
+        return grouped(&text);
+    };
+    let raised = exponent.chars().filter_map(|character| match character {
+        '-' => Some('⁻'),
+        digit => "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(digit.to_digit(10)? as usize),
+    });
+    format!("{mantissa}×10{}", raised.collect::<String>())
 }
 
 fn counted(keyword: &str, got: usize, want: u64) -> String {
