@@ -103,6 +103,7 @@ impl Repository {
             values: None,
             version: OnceLock::new(),
             charts: Arc::default(),
+            real_root: OnceLock::new(),
         });
         let instance = Instance {
             name: name.to_owned(),

@@ -136,11 +136,11 @@ impl ChartCache {
         let contents = files.iter().map(|file| Arc::clone(&file.data)).collect();
         let chart = Arc::new(make(files)?);
         if let Ok(mut known) = self.vendored.lock() {
-            let made = Vendored {
+            let kept = Vendored {
                 _contents: contents,
                 chart: Arc::clone(&chart),
             };
-            known.insert(key, made);
+            known.insert(key, kept);
         }
         Ok(chart)
     }

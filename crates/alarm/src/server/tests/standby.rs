@@ -187,6 +187,105 @@ fn write(log: &mut Log, effects: Vec<Effect>, readers: &mut [&mut Server], now: 
     }
 }
 
+/// What one server writes, and what those write of which the leader dies at these steps: before its records of that step
+/// are written, or after.
+fn play(steps: &[(Step, bool)], deaths: &BTreeMap<usize, bool>) -> (Log, Log) {
+    let mut perfect = unstarted();
+    let mut leader = unstarted();
+    let mut standby = unstarted();
+    let (mut wanted, mut written) = (Log::new(), Log::new());
+    let effects = perfect.start(at(0));
+    write(&mut wanted, effects, &mut [], at(0));
+    standby.stand_by(at(0));
+    let effects = leader.start(at(0));
+    write(&mut written, effects, &mut [&mut standby], at(0));
+    for pv in PVS {
+        let ok = heard(Severity::Ok, 0);
+        let effects = perfect.news(pv, &ok, at(0));
+        write(&mut wanted, effects, &mut [], at(0));
+        let effects = leader.news(pv, &ok, at(0));
+        write(&mut written, effects, &mut [&mut standby], at(0));
+    }
+    let mut says = PVS.map(|_pv| heard(Severity::Ok, 0));
+    let mut channels = Channels::default();
+    channels.follow(&mut standby, &says, at(0));
+    let mut second = 0;
+    for (number, (step, hears_first)) in steps.iter().enumerate() {
+        // no delay ends at the very moment of another step: which of the two comes first is chance
+        let part = Duration::from_millis(10 * u64::try_from(number).unwrap());
+        let at = |second: i64| at(second).after(part);
+        second += match step {
+            Step::Wait(seconds) => *seconds,
+            _ => 1,
+        };
+        let now = at(second);
+        if let Step::Change(pv, severity) | Step::Twice(pv, _, severity) = step {
+            says[*pv] = heard(*severity, second);
+        }
+        let death = deaths.get(&number);
+        // a wish that the dead leader has not obeyed is obeyed by the next one, two seconds later
+        let is_wish = !matches!(step, Step::Change(..) | Step::Twice(..) | Step::Wait(_));
+        let is_late = death == Some(&true) && is_wish;
+        let (then, when) = if is_late {
+            (second + 2, at(second + 2))
+        } else {
+            (second, now)
+        };
+        if is_late {
+            let effects = tick(&mut perfect, &says, when);
+            write(&mut wanted, effects, &mut [], when);
+        }
+        let effects = act(&mut perfect, step, &says, when, then);
+        write(&mut wanted, effects, &mut [], when);
+        if *hears_first {
+            channels.hear(&mut standby, step, &says, now, second);
+        }
+        if death != Some(&true) {
+            let effects = act(&mut leader, step, &says, now, second);
+            write(&mut written, effects, &mut [&mut standby], now);
+        }
+        if !*hears_first {
+            channels.hear(&mut standby, step, &says, now, second);
+        }
+        if death.is_some() {
+            second += 2;
+            let now = at(second);
+            let effects = tick(&mut perfect, &says, now);
+            write(&mut wanted, effects, &mut [], now);
+            let mut next = unstarted();
+            next.stand_by(now);
+            for (key, values) in &written {
+                // what the next stand-by reads from the beginning: of each key the newest
+                let (topic, key) = key.split_once(' ').unwrap();
+                let topic = match topic {
+                    "Main" => Topic::Main,
+                    "Talk" => Topic::Talk,
+                    _ => Topic::Server,
+                };
+                let record = Record {
+                    topic,
+                    key: key.to_owned(),
+                    value: values.last().unwrap().clone(),
+                };
+                next.record(&record, now);
+            }
+            leader = std::mem::replace(&mut standby, next);
+            let effects = leader.take_over(now);
+            let effects = connect(&mut leader, effects, &says, now);
+            write(&mut written, effects, &mut [&mut standby], now);
+            if is_late {
+                let effects = act(&mut leader, step, &says, now, second);
+                write(&mut written, effects, &mut [&mut standby], now);
+            }
+            channels = Channels::default();
+            channels.follow(&mut standby, &says, now);
+        }
+        leader.leader_lives(at(second));
+        standby.leader_lives(at(second));
+    }
+    (written, wanted)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
@@ -195,92 +294,23 @@ proptest! {
         steps in prop::collection::vec((step(), any::<bool>()), 1..40),
         deaths in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..3),
     ) {
-        let mut perfect = unstarted();
-        let mut leader = unstarted();
-        let mut standby = unstarted();
-        let (mut wanted, mut written) = (Log::new(), Log::new());
-        let effects = perfect.start(at(0));
-        write(&mut wanted, effects, &mut [], at(0));
-        standby.stand_by(at(0));
-        let effects = leader.start(at(0));
-        write(&mut written, effects, &mut [&mut standby], at(0));
-        for pv in PVS {
-            let ok = heard(Severity::Ok, 0);
-            let effects = perfect.news(pv, &ok, at(0));
-            write(&mut wanted, effects, &mut [], at(0));
-            let effects = leader.news(pv, &ok, at(0));
-            write(&mut written, effects, &mut [&mut standby], at(0));
-        }
-        let mut says = PVS.map(|_pv| heard(Severity::Ok, 0));
-        let mut channels = Channels::default();
-        channels.follow(&mut standby, &says, at(0));
-        // (step, whether the leader dies before its records of that step are written)
         let deaths: BTreeMap<usize, bool> = deaths
             .into_iter()
             .map(|(at, before)| (at.index(steps.len()), before))
             .collect();
-        let mut second = 0;
-        for (number, (step, hears_first)) in steps.iter().enumerate() {
-            // no delay ends at the very moment of another step: which of the two comes first is chance
-            let part = Duration::from_millis(10 * u64::try_from(number).unwrap());
-            let at = |second: i64| at(second).after(part);
-            second += match step {
-                Step::Wait(seconds) => *seconds,
-                _ => 1,
-            };
-            let now = at(second);
-            if let Step::Change(pv, severity) | Step::Twice(pv, _, severity) = step {
-                says[*pv] = heard(*severity, second);
-            }
-            let death = deaths.get(&number);
-            // a wish that the dead leader has not obeyed is obeyed by the next one, two seconds later
-            let is_wish = !matches!(step, Step::Change(..) | Step::Twice(..) | Step::Wait(_));
-            let is_late = death == Some(&true) && is_wish;
-            let (then, when) = if is_late { (second + 2, at(second + 2)) } else { (second, now) };
-            if is_late {
-                let effects = tick(&mut perfect, &says, when);
-                write(&mut wanted, effects, &mut [], when);
-            }
-            let effects = act(&mut perfect, step, &says, when, then);
-            write(&mut wanted, effects, &mut [], when);
-            if *hears_first {
-                channels.hear(&mut standby, step, &says, now, second);
-            }
-            if death != Some(&true) {
-                let effects = act(&mut leader, step, &says, now, second);
-                write(&mut written, effects, &mut [&mut standby], now);
-            }
-            if !*hears_first {
-                channels.hear(&mut standby, step, &says, now, second);
-            }
-            if death.is_some() {
-                second += 2;
-                let now = at(second);
-                let effects = tick(&mut perfect, &says, now);
-                write(&mut wanted, effects, &mut [], now);
-                let mut next = unstarted();
-                next.stand_by(now);
-                for (key, values) in &written {
-                    // what the next stand-by reads from the beginning: of each key the newest
-                    let (topic, key) = key.split_once(' ').unwrap();
-                    let topic = match topic { "Main" => Topic::Main, "Talk" => Topic::Talk, _ => Topic::Server };
-                    let record = Record { topic, key: key.to_owned(), value: values.last().unwrap().clone() };
-                    next.record(&record, now);
-                }
-                leader = std::mem::replace(&mut standby, next);
-                let effects = leader.take_over(now);
-                let effects = connect(&mut leader, effects, &says, now);
-                write(&mut written, effects, &mut [&mut standby], now);
-                if is_late {
-                    let effects = act(&mut leader, step, &says, now, second);
-                    write(&mut written, effects, &mut [&mut standby], now);
-                }
-                channels = Channels::default();
-                channels.follow(&mut standby, &says, now);
-            }
-            leader.leader_lives(at(second));
-            standby.leader_lives(at(second));
-        }
+        let (written, wanted) = play(&steps, &deaths);
         assert_eq!(written, wanted, "{steps:?} {deaths:?}");
+    }
+}
+
+#[test]
+fn what_was_heard_before_a_pv_was_shelved_says_nothing_at_its_return() {
+    let other = || (Step::Change(0, Severity::Ok), false);
+    for severity in [Severity::Ok, Severity::Major] {
+        let shelved = (Step::Change(4, severity), false);
+        let mut steps = vec![(Step::Shelve, false), other(), shelved];
+        steps.extend(std::iter::repeat_with(other).take(8));
+        let (written, wanted) = play(&steps, &BTreeMap::from([(3, false)]));
+        assert_eq!(written, wanted, "{severity}");
     }
 }

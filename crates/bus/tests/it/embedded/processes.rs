@@ -314,6 +314,9 @@ fn stops_in_its_turn() {
     let database = rusqlite::Connection::open(file).unwrap();
     database.execute_batch("BEGIN IMMEDIATE").unwrap();
     rustix::process::kill_process(rustix::process::getpid(), Signal::STOP).unwrap();
+    // the signal may reach another thread first, and this one must not go on and let go of the lock
+    std::thread::sleep(std::time::Duration::from_mins(1));
+    drop(database);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
