@@ -29,6 +29,7 @@ fn written_and_found(kind: &str, address: &str) {
     if kind == "loki" {
         // until they are written to its store, only lines of the last hours are found
         let runtime = tokio::runtime::Runtime::new().unwrap();
+        let _installed = rustls::crypto::ring::default_provider().install_default();
         let flush = reqwest::Client::new().post(format!("{address}/flush"));
         let flushed = runtime.block_on(flush.send()).unwrap();
         assert!(flushed.status().is_success(), "{flushed:?}");
