@@ -39,8 +39,14 @@ impl Scripted {
         Self::default()
     }
 
-    /// The side of the server.
+    /// The side of the server; of another one if there was one before.
     pub fn pvs(&self) -> ScriptedPvs {
+        let mut script = self.script();
+        script.watched.clear();
+        script.connected.clear();
+        script.queue.clear();
+        script.is_closed = false;
+        drop(script);
         ScriptedPvs(self.clone())
     }
 

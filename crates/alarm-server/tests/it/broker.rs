@@ -1,4 +1,4 @@
-//! A real Kafka broker from the test bed; it ends with the test process.
+//! Real Kafka brokers from the test bed; they end with the test process.
 
 use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use bus::kafka::properties::Properties;
 use bus::kafka::{Kafka, Options};
 
-/// A broker of one test's own.
+/// A broker of one test's own, or several that keep copies for each other.
 pub(crate) struct Broker {
     name: String,
     servers: String,
@@ -24,9 +24,23 @@ fn run(arguments: &[&str]) -> Output {
 impl Broker {
     /// Starts one; fails the test if that does not work under CI, and says what is not checked elsewhere.
     pub(crate) fn start(name: &str) -> Option<Self> {
+        Self::several(name, 1)
+    }
+
+    /// Starts so many, 1 or 3.
+    pub(crate) fn several(name: &str, nodes: u8) -> Option<Self> {
         let process = std::process::id().to_string();
         let name = format!("alarm-{process}-{name}");
-        let output = run(&["--name", &name, "--die-with", &process, "up"]);
+        let nodes = nodes.to_string();
+        let output = run(&[
+            "--name",
+            &name,
+            "--nodes",
+            &nodes,
+            "--die-with",
+            &process,
+            "up",
+        ]);
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(
@@ -58,23 +72,33 @@ impl Broker {
             .unwrap()
     }
 
-    fn tell(&self, verb: &str) {
-        let output = run(&["--name", &self.name, verb]);
+    fn tell(&self, words: &[&str]) {
+        let output = run(&[&["--name", &self.name], words].concat());
         assert!(
             output.status.success(),
-            "{verb}: {}",
+            "{words:?}: {}",
             String::from_utf8_lossy(&output.stderr)
         );
     }
 
-    /// Ends it with SIGKILL.
+    /// Ends it with SIGKILL, all of several.
     pub(crate) fn kill(&self) {
-        self.tell("kill");
+        self.tell(&["kill"]);
     }
 
     /// Starts it again on the same port.
     pub(crate) fn start_again(&self) {
-        self.tell("start");
+        self.tell(&["start"]);
+    }
+
+    /// Ends one of several with SIGKILL.
+    pub(crate) fn kill_one(&self, node: u8) {
+        self.tell(&["kill", &node.to_string()]);
+    }
+
+    /// Starts one of several again.
+    pub(crate) fn start_one_again(&self, node: u8) {
+        self.tell(&["start", &node.to_string()]);
     }
 }
 

@@ -482,18 +482,26 @@ async fn whatever_happens_to_the_leader_on_the_embedded_bus() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "has not passed from its beginning to its end yet; four rounds of it have"]
+#[ignore = "fails on a busy machine: states of groups are written once more at a take-over"]
 async fn whatever_happens_to_the_leader_on_kafka() {
-    let Some(broker) = Broker::start("replicas") else {
+    let Some(brokers) = Broker::several("replicas", 3) else {
         return;
     };
-    let place = format!("kafka:{}", broker.servers());
-    let mut world = play(World::new(Arc::new(broker.connect().await), place).await).await;
+    let place = format!("kafka:{}", brokers.servers());
+    let mut world = play(World::new(Arc::new(brokers.connect().await), place).await).await;
+    for node in 1..=3 {
+        tokio::task::block_in_place(|| brokers.kill_one(node));
+        world.go_on(PVS * 2).await;
+        tokio::task::block_in_place(|| brokers.start_one_again(node));
+        world.go_on(PVS * 2).await;
+        world.settle().await;
+        world.compare(&format!("broker {node} was away"));
+    }
     // longer than the brokers keep a transaction open
-    broker.kill();
+    tokio::task::block_in_place(|| brokers.kill());
     world.pass(Duration::from_secs(12)).await;
-    broker.start_again();
+    tokio::task::block_in_place(|| brokers.start_again());
     world.go_on(PVS * 4).await;
     world.settle().await;
-    world.compare("the broker was away");
+    world.compare("all brokers were away");
 }
