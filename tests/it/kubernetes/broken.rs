@@ -142,7 +142,12 @@ fn an_api_server_that_restarts_in_any_step_of_any_verb() {
     ];
     let is_soak = std::env::var_os("IOC_SOAK").is_some();
     for (verb, before, usual) in verbs {
-        let steps = if is_soak { 1..100 } else { usual..usual + 1 };
+        let steps: Vec<usize> = if is_soak {
+            (1..100).collect()
+        } else {
+            (1..=usual).rev().collect()
+        };
+        let mut was_ever_under_way = false;
         for at in steps {
             if site.has_no("secrets") {
                 site.succeed(&["deploy", instance, "--yes"]);
@@ -162,10 +167,12 @@ fn an_api_server_that_restarts_in_any_step_of_any_verb() {
                 let is_stopped = verb[0] == "stop";
                 assert_eq!(site.is_ready(instance), !is_stopped, "{told}");
             }
-            assert!(was_under_way || is_soak, "{told}");
-            if !was_under_way {
+            was_ever_under_way |= was_under_way;
+            // how often something is waited for depends on the machine: with fewer steps an earlier one is taken
+            if was_under_way != is_soak {
                 break;
             }
         }
+        assert!(was_ever_under_way, "{verb:?}");
     }
 }
