@@ -266,7 +266,7 @@ impl ClusterRelease {
     }
 
     /// The pods of a workload that are not being ended.
-    async fn pods_of(&self, object: &Object) -> CommandResult<Vec<Pod>> {
+    pub(super) async fn pods_of(&self, object: &Object) -> CommandResult<Vec<Pod>> {
         let Some(workload) = self.workload(object).await? else {
             return Ok(Vec::new());
         };

@@ -384,6 +384,7 @@ impl ClusterRelease {
         let objects = self.made_objects().await?;
         let workloads: Vec<&Object> = objects.iter().filter(|object| is_awaited(object)).collect();
         let mut count = 0;
+        let mut restarted = Vec::new();
         for object in &workloads {
             let Some(workload) = self.workload(object).await? else {
                 continue;
@@ -397,6 +398,9 @@ impl ClusterRelease {
                 self.cluster
                     .failed(format!("look at the pods of {}", object.id)),
             )?;
+            if !list.items.is_empty() {
+                restarted.push(*object);
+            }
             for pod in list.items {
                 let name = pod.metadata.name.clone().unwrap_or_default();
                 progress.step(&format!("restarting {name}"));
@@ -420,14 +424,46 @@ impl ClusterRelease {
                     .await?;
             }
         }
-        let answer = match wait {
-            Some(timeout) => {
-                self.wait_until_ready(workloads.into_iter(), timeout, progress, cancel)
-                    .await?
-            }
-            None => None,
+        let Some(timeout) = wait else {
+            return Ok((count, None));
         };
-        Ok((count, answer))
+        let begin = Instant::now();
+        loop {
+            let left = timeout.saturating_sub(begin.elapsed());
+            let answer = self
+                .wait_until_ready(workloads.iter().copied(), left, progress, cancel)
+                .await?;
+            // while the controllers are away a workload still counts the pods that it had
+            if self.has_ready_pods(&restarted).await? {
+                return Ok((count, answer));
+            }
+            if begin.elapsed() >= timeout {
+                let after = timeout.as_secs();
+                return Err(CommandError::new(
+                    ErrorKind::Unhealthy,
+                    format!(
+                        "`{}` has no ready pod again after {after} seconds",
+                        self.name
+                    ),
+                )
+                .hint("does the cluster's controller manager run? `ioc status` tells more"));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = cancel.cancelled() => interrupted(cancel)?,
+            }
+        }
+    }
+
+    /// Whether each of these workloads has pods, and all of them say themselves that they are ready.
+    async fn has_ready_pods(&self, workloads: &[&Object]) -> CommandResult<bool> {
+        for object in workloads {
+            let pods = self.pods_of(object).await?;
+            if pods.is_empty() || !pods.iter().all(readiness::is_ready) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Waits until a pod that was deleted is not there any more, or is another of the same name.
