@@ -359,14 +359,6 @@ pub(super) async fn last_lines(
     lines.concat()
 }
 
-/// Whether a pod says that it is ready.
-pub(super) fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| &status.conditions);
-    conditions
-        .flatten()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

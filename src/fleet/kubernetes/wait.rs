@@ -459,7 +459,7 @@ impl ClusterRelease {
     async fn has_ready_pods(&self, workloads: &[&Object]) -> CommandResult<bool> {
         for object in workloads {
             let pods = self.pods_of(object).await?;
-            if pods.is_empty() || !pods.iter().all(readiness::is_ready) {
+            if pods.is_empty() || pods.iter().any(|pod| readiness::pod(pod).is_some()) {
                 return Ok(false);
             }
         }
