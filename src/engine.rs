@@ -3,16 +3,21 @@
 //! This module finds and reaches the engine and turns its refusals into words; what is asked of it is
 //! decided in `image::engine` and `fleet::local`.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
+use bollard::query_parameters::DownloadFromContainerOptionsBuilder;
 use bollard::{API_DEFAULT_VERSION, Docker};
+use futures_util::StreamExt as _;
 
 use crate::settings::Settings;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// How long one request without a body may take; builds and log streams are not bound by it.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
+/// Most bytes of an archive that holds a single small file.
+const LARGEST_FILE: usize = 4 * 1024 * 1024;
 
 /// A reachable engine.
 #[derive(Debug, Clone)]
@@ -126,6 +131,45 @@ impl Engine {
         &self.version
     }
 
+    /// The text of a small file in a container, running or not; `None` if there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// The file is larger than 4 MiB or no text; there is no such container, or the engine does not answer.
+    pub async fn file_of_container(
+        &self,
+        container: &str,
+        path: &str,
+    ) -> CommandResult<Option<String>> {
+        let failed = |cause: String| {
+            CommandError::new(
+                ErrorKind::Engine,
+                format!("`{path}` cannot be read out of a container"),
+            )
+            .caused_by(cause)
+        };
+        let options = DownloadFromContainerOptionsBuilder::new()
+            .path(path)
+            .build();
+        let mut stream = self
+            .docker
+            .download_from_container(container, Some(options));
+        let mut archive = Vec::new();
+        while let Some(piece) = stream.next().await {
+            match piece {
+                Ok(bytes) => archive.extend_from_slice(&bytes),
+                Err(bollard::errors::Error::DockerResponseServerError {
+                    status_code: 404, ..
+                }) => return Ok(None),
+                Err(error) => return Err(failed(error.to_string())),
+            }
+            if archive.len() > LARGEST_FILE {
+                return Err(failed("it is larger than 4 MiB".to_owned()));
+            }
+        }
+        first_file(&archive).map_err(|error| failed(error.to_string()))
+    }
+
     /// Whether it is Podman, which builds without BuildKit sessions.
     pub fn is_podman(&self) -> bool {
         self.version.name == "Podman"
@@ -135,6 +179,17 @@ impl Engine {
     pub fn is_on_this_machine(&self) -> bool {
         self.host.starts_with("unix://")
     }
+}
+
+/// The text of the first file of an archive.
+fn first_file(archive: &[u8]) -> std::io::Result<Option<String>> {
+    let mut archive = tar::Archive::new(archive);
+    let Some(entry) = archive.entries()?.next() else {
+        return Ok(None);
+    };
+    let mut text = String::new();
+    entry?.read_to_string(&mut text)?;
+    Ok(Some(text))
 }
 
 /// The first cause of an error, without the layers of the HTTP client above it.

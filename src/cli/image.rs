@@ -1,4 +1,4 @@
-//! `ioc image ls|graph|show|bootstrap`.
+//! `ioc image ls|graph|show|sbom|bootstrap`.
 
 use clap::{Args, Subcommand};
 
@@ -19,6 +19,8 @@ pub enum ImageVerb {
     Graph(ImageGraphArgs),
     /// Show sizes, layers and the versions of all support modules inside
     Show(ImageShowArgs),
+    /// List everything inside with its version: a bill of materials (CycloneDX with `-o json`)
+    Sbom(ImageSbomArgs),
     /// Make an operating-system base image from the distribution's package mirror, without a registry
     Bootstrap(ImageBootstrapArgs),
 }
@@ -41,6 +43,18 @@ pub struct ImageGraphArgs {
     after_help = "Examples:\n  ioc image show ioc-sim\n  ioc image show localhost/ioc-sim-runtime:latest -o json"
 )]
 pub struct ImageShowArgs {
+    /// An image of the project, or a reference that the engine knows
+    #[arg(add = clap_complete::ArgValueCompleter::new(crate::cli::complete::images))]
+    pub image: String,
+}
+
+/// Arguments of `ioc image sbom`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc image sbom ioc-sim                        support modules and packages of the operating system, as a table
+  ioc image sbom ioc-sim -o json > sbom.json    the same as CycloneDX 1.6, for scanners and records")]
+pub struct ImageSbomArgs {
     /// An image of the project, or a reference that the engine knows
     #[arg(add = clap_complete::ArgValueCompleter::new(crate::cli::complete::images))]
     pub image: String,

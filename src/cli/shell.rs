@@ -11,6 +11,7 @@ use crate::cli::render::BeamlineArgs;
 Examples:
   ioc attach t01-ea-ioc-01                 leave with Ctrl-] 
   ioc attach t01-ea-ioc-01 --read-only     look, type nothing
+  ioc attach t01-ea-ioc-01 --transcript today.txt   keep what is shown, with times
   echo dbl | ioc attach t01-ea-ioc-01      type the lines of a file, print the answers")]
 pub struct AttachArgs {
     /// Instance to attach to
@@ -24,6 +25,10 @@ pub struct AttachArgs {
     /// Pass Ctrl-C and Ctrl-D on to the IOC, which may end it
     #[arg(long, conflicts_with = "read_only")]
     pub allow_control: bool,
+
+    /// Write what the console shows to the end of this file, each line with its time
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub transcript: Option<std::path::PathBuf>,
 
     /// How many earlier lines are shown first
     #[arg(long, default_value_t = 20, value_name = "LINES")]
@@ -43,7 +48,8 @@ pub struct AttachArgs {
 #[command(after_help = "\
 Examples:
   ioc exec t01-ea-ioc-01                       a shell in its container
-  ioc exec t01-ea-ioc-01 -- caget T01:UPTIME")]
+  ioc exec t01-ea-ioc-01 -- caget T01:UPTIME
+  ioc exec t01-ea-ioc-01 --debug-image localhost/ioc-sim-developer:latest   for an image without a shell")]
 pub struct ExecArgs {
     /// Instance to run the command in
     #[arg(add = clap_complete::ArgValueCompleter::new(crate::cli::complete::instances))]
@@ -52,6 +58,10 @@ pub struct ExecArgs {
     /// Command and its arguments [default: a shell]
     #[arg(last = true)]
     pub command: Vec<String>,
+
+    /// Run it in a new container of this image beside the IOC's, with its processes, network and volumes
+    #[arg(long, value_name = "IMAGE")]
+    pub debug_image: Option<String>,
 
     /// Which container of the instance [default: the IOC]
     #[arg(short, long)]

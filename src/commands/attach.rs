@@ -12,6 +12,7 @@ use crate::fleet::console::connection::{Connection, Piece};
 use crate::fleet::console::filter::{Action, DETACH_KEY, Filter, Notice, Rules};
 use crate::fleet::console::output::printable_line;
 use crate::fleet::console::terminal_output::OutputFilter;
+use crate::fleet::console::transcript::Transcript;
 use crate::fleet::containers::{self, InstanceContainer, Selector};
 use crate::fleet::logs::stream::{self, Window};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
@@ -57,6 +58,7 @@ pub(crate) async fn attach(args: &AttachArgs, context: &Context) -> CommandResul
         allow_control: args.allow_control,
         own_keys: &[],
     };
+    let transcript = transcript(args, &container.instance, context)?;
     earlier_lines(&engine, &container, args.tail, context).await?;
     let connection = connect(&engine, &container, rules).await?;
     let manner = Manner {
@@ -68,11 +70,43 @@ pub(crate) async fn attach(args: &AttachArgs, context: &Context) -> CommandResul
             Vec::new()
         },
     };
-    if terminal::is_interactive() {
-        converse(connection, &manner, context).await
+    talk(connection, &manner, transcript, context).await
+}
+
+/// The transcript that is wanted; opened before anything is started in the container.
+pub(crate) fn transcript(
+    args: &AttachArgs,
+    instance: &str,
+    context: &Context,
+) -> CommandResult<Option<Transcript>> {
+    args.transcript
+        .as_deref()
+        .map(|path| Transcript::open(path, instance, &context.settings.user))
+        .transpose()
+}
+
+/// Lets a person or a script talk to the IOC.
+pub(crate) async fn talk(
+    connection: Connection,
+    manner: &Manner,
+    mut transcript: Option<Transcript>,
+    context: &Context,
+) -> CommandResult<Outcome> {
+    let talked = if terminal::is_interactive() {
+        converse(connection, manner, transcript.as_mut(), context).await
     } else {
-        script(connection, &manner, context).await
+        script(connection, manner, transcript.as_mut(), context).await
+    };
+    if let Some(transcript) = transcript {
+        let kept = transcript.finish(if talked.is_ok() {
+            "left the console"
+        } else {
+            "the connection ended"
+        });
+        // why talking failed matters more than that the end of it is not in the file
+        return talked.and_then(|outcome| kept.map(|()| outcome));
     }
+    talked
 }
 
 /// How somebody is connected.
@@ -123,9 +157,10 @@ async fn earlier_lines(
 }
 
 /// A person at a terminal.
-pub(crate) async fn converse(
+async fn converse(
     mut connection: Connection,
     manner: &Manner,
+    mut transcript: Option<&mut Transcript>,
     context: &Context,
 ) -> CommandResult<Outcome> {
     let rules = manner.rules;
@@ -154,6 +189,9 @@ pub(crate) async fn converse(
             piece = connection.output.next() => match piece.transpose()? {
                 Some(Piece::Output(bytes) | Piece::Error(bytes)) => {
                     terminal::write_raw(&shown.pass(&bytes))?;
+                    if let Some(problem) = keep(transcript.as_deref_mut(), &bytes) {
+                        raw.notice(&problem)?;
+                    }
                 }
                 None => {
                     raw.notice("the IOC ended; `ioc ps` says whether it was started again")?;
@@ -167,6 +205,10 @@ pub(crate) async fn converse(
     leave_program(&mut connection, manner).await;
     raw.notice("left the console, the IOC goes on")?;
     Ok(Outcome::Success)
+}
+
+fn keep(transcript: Option<&mut Transcript>, bytes: &[u8]) -> Option<String> {
+    transcript.and_then(|transcript| transcript.add(bytes))
 }
 
 /// A console program is told to leave: neither engine nor cluster ends a program that has a terminal when whoever
@@ -209,9 +251,10 @@ async fn act(
 }
 
 /// Lines from a file or pipe: each is typed when the answer to the one before has ended.
-pub(crate) async fn script(
+async fn script(
     mut connection: Connection,
     manner: &Manner,
+    transcript: Option<&mut Transcript>,
     context: &Context,
 ) -> CommandResult<Outcome> {
     let rules = manner.rules;
@@ -221,7 +264,10 @@ pub(crate) async fn script(
         typed.extend_from_slice(&piece);
     }
     let mut filter = Filter::new(rules);
-    let mut transcript = Transcript::default();
+    let mut answers = Answers {
+        transcript,
+        ..Answers::default()
+    };
     for line in String::from_utf8_lossy(&typed).lines() {
         for action in filter.typed(format!("{line}\r").as_bytes()) {
             match action {
@@ -239,26 +285,30 @@ pub(crate) async fn script(
                 Action::Detach => return Ok(Outcome::Success),
             }
         }
-        if !answer(&mut connection, &mut transcript, context).await? {
+        if !answer(&mut connection, &mut answers, context).await? {
             break;
         }
     }
-    transcript.finish(context)?;
+    answers.finish(context)?;
     Ok(Outcome::Success)
 }
 
 /// The answers as text: a file wants whole lines without the movements of a line editor.
 #[derive(Default)]
-struct Transcript {
+struct Answers<'a> {
+    transcript: Option<&'a mut Transcript>,
     pending: Vec<u8>,
     /// How many lines were typed.
     lines: usize,
     /// Whether any of them has had an answer.
-    answers: bool,
+    any: bool,
 }
 
-impl Transcript {
+impl Answers<'_> {
     fn add(&mut self, bytes: &[u8], context: &Context) -> CommandResult<()> {
+        if let Some(problem) = keep(self.transcript.as_deref_mut(), bytes) {
+            context.printer.warning(problem);
+        }
         self.pending.extend_from_slice(bytes);
         while let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.pending.drain(..=end).collect();
@@ -288,13 +338,13 @@ impl Transcript {
 /// without an echo is waited for once.
 async fn answer(
     connection: &mut Connection,
-    transcript: &mut Transcript,
+    answers: &mut Answers<'_>,
     context: &Context,
 ) -> CommandResult<bool> {
     let latest = tokio::time::Instant::now() + LONGEST_ANSWER;
-    let must_be_heard = transcript.lines == 0 || transcript.answers;
+    let must_be_heard = answers.lines == 0 || answers.any;
     let mut heard = false;
-    transcript.lines += 1;
+    answers.lines += 1;
     while tokio::time::Instant::now() < latest {
         let silence = if must_be_heard && !heard {
             latest
@@ -305,8 +355,8 @@ async fn answer(
             piece = connection.output.next() => match piece.transpose()? {
                 Some(Piece::Output(bytes) | Piece::Error(bytes)) => {
                     heard = true;
-                    transcript.answers = true;
-                    transcript.add(&bytes, context)?;
+                    answers.any = true;
+                    answers.add(&bytes, context)?;
                 }
                 None => return Ok(false),
             },

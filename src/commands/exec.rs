@@ -7,6 +7,7 @@ use crate::commands::target::{self, Target};
 use crate::commands::{Context, Outcome, kubernetes};
 use crate::engine::Engine;
 use crate::fleet::console::connection::{Connection, Piece};
+use crate::fleet::console::debug::Beside;
 use crate::fleet::containers::{self, Selector};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 use crate::ui::terminal::{self, RawTerminal};
@@ -52,8 +53,17 @@ pub(crate) async fn exec(args: &ExecArgs, context: &Context) -> CommandResult<Ou
         )));
     }
     let tty = terminal::is_interactive();
-    let connection = Connection::exec(&engine, &container, command(args), tty).await?;
-    run(connection, tty, context).await
+    let Some(image) = &args.debug_image else {
+        let connection = Connection::exec(&engine, &container, command(args), tty).await?;
+        return run(connection, tty, context).await;
+    };
+    let beside = Beside::start(&engine, &container, image).await?;
+    let outcome = match Connection::exec_in(&engine, &beside.id, command(args), tty).await {
+        Ok(connection) => run(connection, tty, context).await,
+        Err(error) => Err(error),
+    };
+    beside.end().await;
+    outcome
 }
 
 /// What is run.

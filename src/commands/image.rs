@@ -15,12 +15,10 @@ use crate::image::engine::{EngineImage, ImageEngine, LayerSize, Silent};
 use crate::image::graph::children;
 use crate::image::prepare::{MODULE_LABEL, Prepared};
 use crate::image::survey::{self, LockUse, Survey};
+use crate::image::versions::{ModuleVersion, VERSIONS_FILE};
 use crate::settings::Settings;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 use crate::ui::table::Table;
-
-/// Where images keep what they are made of.
-const VERSIONS: &str = "/epics/versions.json";
 
 /// One target of an image of the project.
 #[derive(Debug, Serialize)]
@@ -322,15 +320,28 @@ struct Shown {
     labels: BTreeMap<String, String>,
 }
 
-/// Shows an image of the project, or any image that the engine has.
-pub(crate) async fn show(args: &ImageShowArgs, context: &Context) -> CommandResult<Outcome> {
-    let name = args.image.as_str();
-    let engine = ImageEngine::new(Engine::connect(&context.settings).await?).await?;
+/// An image that is there.
+pub(super) struct Found {
+    /// What it is built on, for one of the project.
+    base: String,
+    targets: Vec<TargetState>,
+    /// How the engine is asked for it.
+    pub(super) reference: String,
+    /// What the engine says of it.
+    pub(super) image: EngineImage,
+}
+
+/// Finds an image of the project, its runtime target before the developer target, or any image that the engine has.
+pub(super) async fn find(
+    name: &str,
+    engine: &ImageEngine,
+    context: &Context,
+) -> CommandResult<Found> {
     let of_project = if context.settings.images.folder.is_dir() {
         let catalog = survey::load_catalog(&context.settings)?;
         if catalog.has_image(name) {
             let layers = survey::resolve(&catalog, [name])?;
-            let survey = look(&context.settings, &engine, layers, context).await?;
+            let survey = look(&context.settings, engine, layers, context).await?;
             let base = survey
                 .layers
                 .last()
@@ -349,6 +360,24 @@ pub(crate) async fn show(args: &ImageShowArgs, context: &Context) -> CommandResu
     let Some(image) = engine.inspect(reference).await? else {
         return Err(not_there(name, &targets, context));
     };
+    Ok(Found {
+        reference: reference.to_owned(),
+        base,
+        targets,
+        image,
+    })
+}
+
+/// Shows an image of the project, or any image that the engine has.
+pub(crate) async fn show(args: &ImageShowArgs, context: &Context) -> CommandResult<Outcome> {
+    let name = args.image.as_str();
+    let engine = ImageEngine::new(Engine::connect(&context.settings).await?).await?;
+    let Found {
+        base,
+        targets,
+        reference,
+        image,
+    } = find(name, &engine, context).await?;
     let shown = Shown {
         name: name.to_owned(),
         description: image
@@ -357,10 +386,10 @@ pub(crate) async fn show(args: &ImageShowArgs, context: &Context) -> CommandResu
             .cloned()
             .unwrap_or_default(),
         base,
-        versions: versions(&engine, reference, &image).await?,
-        layers: engine.layers(reference).await?,
+        versions: versions(&engine, &reference, &image).await?,
+        layers: engine.layers(&reference).await?,
         targets: if targets.is_empty() {
-            vec![foreign(reference, &image)]
+            vec![foreign(&reference, &image)]
         } else {
             targets
         },
@@ -406,12 +435,12 @@ fn foreign(reference: &str, image: &EngineImage) -> TargetState {
 }
 
 /// The file inside the image; without one, what the labels say.
-async fn versions(
+pub(super) async fn versions(
     engine: &ImageEngine,
     reference: &str,
     image: &EngineImage,
 ) -> CommandResult<serde_json::Value> {
-    let file = engine.file_of(reference, VERSIONS).await?;
+    let file = engine.file_of(reference, VERSIONS_FILE).await?;
     if let Some(value) = file.and_then(|text| serde_json::from_str(&text).ok()) {
         return Ok(value);
     }
@@ -457,41 +486,16 @@ fn page(shown: &Shown) -> String {
     text
 }
 
-/// Our own file has a list of modules; those of others are maps from name to version.
 fn modules_table(versions: &serde_json::Value) -> String {
     let mut table = Table::new(["MODULE", "VERSION", "COMMIT OR SHA256", "SOURCE"]);
-    let text = |value: &serde_json::Value, key: &str| {
-        value
-            .get(key)
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or("")
-            .to_owned()
-    };
-    if let Some(modules) = versions
-        .get("modules")
-        .and_then(serde_json::Value::as_array)
-    {
-        for module in modules {
-            let commit = text(module, "commit");
-            let exact = if commit.is_empty() {
-                text(module, "sha256")
-            } else {
-                commit
-            };
-            table.row([
-                text(module, "name"),
-                text(module, "version"),
-                exact.chars().take(12).collect(),
-                text(module, "source"),
-            ]);
-        }
-    } else if let Some(map) = versions.as_object() {
-        for (name, value) in map {
-            let value = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
-            table.row([name.clone(), value, String::new(), String::new()]);
-        }
+    for module in ModuleVersion::read(versions) {
+        let exact = module.exact().unwrap_or_default().chars().take(12);
+        table.row([
+            module.name.clone(),
+            module.version.clone(),
+            exact.collect(),
+            module.source.clone(),
+        ]);
     }
     if table.is_empty() {
         return "nothing in it says which modules it holds\n".to_owned();

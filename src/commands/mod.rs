@@ -20,6 +20,7 @@ pub mod exec;
 pub mod history;
 pub mod image;
 pub mod image_bootstrap;
+mod image_sbom;
 pub mod import_recipe;
 mod instance_table;
 mod kubernetes;
@@ -164,6 +165,7 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
             ImageVerb::Ls(_args) => image::ls(context).await,
             ImageVerb::Graph(args) => image::graph(&args, context),
             ImageVerb::Show(args) => image::show(&args, context).await,
+            ImageVerb::Sbom(args) => image_sbom::sbom(&args, context).await,
             ImageVerb::Bootstrap(args) => image_bootstrap::image_bootstrap(&args, context).await,
         },
         Verb::Import(args) => match args.what {

@@ -88,6 +88,12 @@ fn page(story: &Story) -> String {
         }),
     );
     page.list(
+        "support modules in the image",
+        story.modules.iter().map(|module| {
+            printable_line(&format!("{} {}", module.name, or_dash(&module.summary())))
+        }),
+    );
+    page.list(
         "configuration",
         story.configuration.iter().map(|configuration| {
             if configuration.is_current {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::fleet::health::State;
 use crate::fleet::overview::Row;
+use crate::image::versions::ModuleVersion;
 
 /// The story. The form of this in JSON does not change; fields may be added.
 #[derive(Debug, Clone, Serialize)]
@@ -23,6 +24,8 @@ pub struct Story {
     pub containers: Vec<Container>,
     /// Its volumes.
     pub volumes: Vec<Volume>,
+    /// The support modules in the image of the IOC, as far as the image says.
+    pub modules: Vec<ModuleVersion>,
     /// Its configuration.
     pub configuration: Option<Configuration>,
     /// The machine it runs on.

@@ -23,6 +23,7 @@ pub mod name;
 pub mod plan;
 pub mod prepare;
 pub mod recipe;
+pub mod sbom;
 pub mod scaffold;
 pub mod script;
 pub mod survey;

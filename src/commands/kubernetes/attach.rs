@@ -35,6 +35,7 @@ pub(crate) async fn attach(
             "the image is not asked for its console program, which may be the only one that takes input: {refused}"
         ));
     }
+    let transcript = attach::transcript(args, &found.instance.name, context)?;
     earlier_lines(&cluster, &found, &process, args.tail, context).await?;
     let (leave, own_keys) = match &console {
         Console::Program {
@@ -47,12 +48,11 @@ pub(crate) async fn attach(
         allow_control: args.allow_control,
         own_keys,
     };
-    let is_interactive = terminal::is_interactive();
     let connection = console::join(
         &cluster,
         &process,
         &console,
-        is_interactive,
+        terminal::is_interactive(),
         !args.read_only,
     )
     .await?;
@@ -61,11 +61,7 @@ pub(crate) async fn attach(
         rules,
         leave,
     };
-    if is_interactive {
-        attach::converse(connection, &manner, context).await
-    } else {
-        attach::script(connection, &manner, context).await
-    }
+    attach::talk(connection, &manner, transcript, context).await
 }
 
 async fn earlier_lines(

@@ -128,6 +128,8 @@ const READ_NODES_IF_ALLOWED: Need =
     READ_NODES.or("whether a node takes it is not known before, and why not only from events");
 // a WebSocket begins with a GET, and newer API servers ask for `create` all the same
 const EXEC: Need = Need::new("", &["pods/exec"], &["get", "create"]);
+const DEBUG: Need = Need::new("", &["pods/ephemeralcontainers"], &["patch"])
+    .or("a container beside one that has no shell (`--debug-image`) cannot be added");
 const ATTACH: Need = Need::new("", &["pods/attach"], &["get", "create"]);
 
 const LIST_WORKLOADS: Need = Need::new("apps", &["statefulsets", "deployments"], &["list"]);
@@ -220,6 +222,7 @@ pub fn needs(verb: &str) -> Vec<Need> {
                 .or("its node is not shown"),
             READ_EVENTS,
             LAST_LINES,
+            EXEC.or("the support modules in the image are not shown"),
         ],
         "logs" => vec![READ_LOGS, WATCH_PODS],
         "attach" => vec![
@@ -227,7 +230,11 @@ pub fn needs(verb: &str) -> Vec<Need> {
             EXEC.or("the console program of the image is not used"),
             READ_LOGS.or("the lines before are not shown"),
         ],
-        "exec" => vec![EXEC],
+        "exec" => vec![
+            EXEC,
+            DEBUG,
+            Need::new("", &["pods"], &["get"]).or("`--debug-image` does not work"),
+        ],
         "diff" => vec![
             READ_OBJECTS,
             // what the cluster would make of it is asked with a dry run of the apply
@@ -329,7 +336,12 @@ mod tests {
     #[test]
     fn looking_changes_nothing() {
         for verb in ["ps", "status", "history", "logs", "node", "check"] {
-            for permission in needs(verb).iter().flat_map(Need::permissions) {
+            // a file of an image can only be read by a command in its container; `status` does without
+            let needs = needs(verb);
+            let looked = needs
+                .iter()
+                .filter(|need| need.resources != ["pods/exec"] || need.without.is_none());
+            for permission in looked.flat_map(Need::permissions) {
                 assert!(
                     ["get", "list", "watch"].contains(&permission.verb.as_str()),
                     "{verb}: {permission}"

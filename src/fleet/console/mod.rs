@@ -2,8 +2,10 @@
 //! the connection to it.
 
 pub mod connection;
+pub mod debug;
 pub mod engine;
 pub mod filter;
 pub mod output;
 pub mod telnet;
 pub mod terminal_output;
+pub mod transcript;

@@ -16,6 +16,7 @@ pub mod apply;
 pub mod cluster;
 pub mod console;
 mod credentials;
+pub mod debug;
 pub mod error;
 pub mod facility;
 pub mod holder;

@@ -18,6 +18,7 @@ use crate::fleet::release::Record;
 use crate::fleet::release::record;
 use crate::fleet::session::{Fleet, Subject};
 use crate::fleet::story::{self, Configuration, Container, Machine, Release, Story, Volume};
+use crate::image::versions::{ModuleVersion, VERSIONS_FILE};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// Lines of a crashed container's log that are shown.
@@ -41,7 +42,7 @@ pub async fn tell(fleet: &Fleet, subject: &Subject) -> CommandResult<Story> {
         std::slice::from_ref(&subject.instance),
         Some(&subject.namespace),
     )?;
-    let (rows, unseen) = overview::rows(fleet, &releases, Timestamp::now()).await?;
+    let (rows, mut unseen) = overview::rows(fleet, &releases, Timestamp::now()).await?;
     let row = rows.into_iter().next().ok_or_else(|| {
         CommandError::new(
             ErrorKind::NotFound,
@@ -80,6 +81,10 @@ pub async fn tell(fleet: &Fleet, subject: &Subject) -> CommandResult<Story> {
         }
         told.push(one(fleet, container, &facts).await?);
     }
+    let modules = match own.iter().find(|container| container.is_ioc) {
+        Some(container) => modules(fleet, container, &mut unseen).await,
+        None => Vec::new(),
+    };
     let configuration = shown.and_then(|record| configuration(record, &own));
     let summary = story::summary(&row);
     let next = story::next(&row, configuration.as_ref());
@@ -89,6 +94,7 @@ pub async fn tell(fleet: &Fleet, subject: &Subject) -> CommandResult<Story> {
         release: shown.map(|record| released(record, &history)),
         containers: told,
         volumes,
+        modules,
         configuration,
         machine: Some(Machine {
             name: fleet.node.clone(),
@@ -113,6 +119,31 @@ async fn inspect(
         .inspect_container(&container.id, None::<InspectContainerOptions>)
         .await
         .map_err(|error| refused(error, "failed to inspect a container"))
+}
+
+/// What the image of the IOC says of its support modules.
+async fn modules(
+    fleet: &Fleet,
+    container: &InstanceContainer,
+    unseen: &mut Vec<String>,
+) -> Vec<ModuleVersion> {
+    let file = fleet
+        .engine
+        .file_of_container(&container.id, VERSIONS_FILE)
+        .await;
+    let read = file.map(|text| text.map(|text| ModuleVersion::parse(&text)));
+    match read {
+        Ok(None) => Vec::new(),
+        Ok(Some(Ok(modules))) => modules,
+        Ok(Some(Err(error))) => {
+            unseen.push(format!("support modules: {VERSIONS_FILE}: {error}"));
+            Vec::new()
+        }
+        Err(error) => {
+            unseen.push(format!("support modules: {error}"));
+            Vec::new()
+        }
+    }
 }
 
 /// A folder that several containers mount is one volume.

@@ -1,20 +1,12 @@
 //! Looking into an image without running it: its layers, and files inside.
 
-use std::io::Read;
-
 use bollard::models::ContainerCreateBody;
-use bollard::query_parameters::{
-    CreateContainerOptions, DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder,
-};
-use futures_util::StreamExt;
+use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptionsBuilder};
 use serde::Serialize;
 
 use super::log::short_name;
 use super::{ImageEngine, refused};
 use crate::ui::error::CommandResult;
-
-/// Most bytes of an archive that holds a single small file.
-const LARGEST_FILE: usize = 4 * 1024 * 1024;
 
 /// A layer that holds something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -72,24 +64,7 @@ impl ImageEngine {
             .create_container(None::<CreateContainerOptions>, body)
             .await
             .map_err(|error| refused("look into the image", error))?;
-        let options = DownloadFromContainerOptionsBuilder::new()
-            .path(path)
-            .build();
-        let mut stream = docker.download_from_container(&container.id, Some(options));
-        let mut archive: Option<Vec<u8>> = Some(Vec::new());
-        while let Some(chunk) = stream.next().await {
-            match (chunk, archive.as_mut()) {
-                (Ok(bytes), Some(archive)) if archive.len() + bytes.len() <= LARGEST_FILE => {
-                    archive.extend_from_slice(&bytes);
-                }
-                // no such file, or none of a reasonable size
-                _ => {
-                    archive = None;
-                    break;
-                }
-            }
-        }
-        drop(stream);
+        let text = self.engine.file_of_container(&container.id, path).await;
         let remove = RemoveContainerOptionsBuilder::new()
             .force(true)
             .v(true)
@@ -98,15 +73,6 @@ impl ImageEngine {
             .remove_container(&container.id, Some(remove))
             .await
             .map_err(|error| refused("remove the container that showed a file", error))?;
-        Ok(archive.and_then(|bytes| first_file(&bytes)))
+        text
     }
-}
-
-/// The text of the first file of an archive.
-fn first_file(bytes: &[u8]) -> Option<String> {
-    let mut archive = tar::Archive::new(bytes);
-    let mut entry = archive.entries().ok()?.next()?.ok()?;
-    let mut text = String::new();
-    entry.read_to_string(&mut text).ok()?;
-    Some(text)
 }

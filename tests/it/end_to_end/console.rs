@@ -77,6 +77,91 @@ fn keys_that_would_end_the_ioc_are_held_back() {
 }
 
 #[test]
+fn a_transcript_keeps_what_person_and_script_saw() {
+    let Some(beamline) = Beamline::new() else {
+        return;
+    };
+    let instance = beamline.deployed("ea-ioc-01");
+    let file = beamline.root().join("transcript.txt");
+    let path = file.display().to_string();
+    let mut terminal =
+        Terminal::run(&beamline.command(&["attach", &instance, "--transcript", &path]));
+    terminal.expect("leave with Ctrl-]");
+    // a letter too much, taken back with the key for it
+    terminal.press("dblx\u{7f}\r");
+    terminal.expect(&Beamline::pv(&instance, "UPTIME"));
+    terminal.press(LEAVE);
+    terminal.expect("the IOC goes on");
+    terminal.end();
+    let kept = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = kept
+        .lines()
+        .map(|line| line.split_once(' ').unwrap().1)
+        .collect();
+    assert!(
+        lines[0].ends_with(&format!(" attached to {instance}")),
+        "{kept}"
+    );
+    assert!(
+        lines.iter().any(|line| line.trim_end().ends_with("> dbl")),
+        "{kept}"
+    );
+    assert!(
+        lines.contains(&Beamline::pv(&instance, "UPTIME").as_str()),
+        "{kept}"
+    );
+    assert_eq!(*lines.last().unwrap(), "--- left the console", "{kept}");
+
+    let nowhere = beamline.run(&["attach", &instance, "--transcript", "/proc/none/x"]);
+    assert!(
+        nowhere.starts_with("exit code: 2") && nowhere.contains("/proc/none/x"),
+        "{nowhere}"
+    );
+}
+
+#[test]
+fn a_container_beside_the_ioc_sees_its_processes_and_volumes() {
+    let Some(beamline) = Beamline::new() else {
+        return;
+    };
+    let instance = beamline.deployed("ea-ioc-01");
+    let inside = |options: &[&str]| {
+        let command = ["--", "sh", "-c", "cat /proc/1/comm; id -u; ls /autosave"];
+        beamline.succeed(&[&["exec", &instance], options, &command[..]].concat())
+    };
+    let developer = "localhost/ioc-sim-developer:it";
+    assert_eq!(inside(&["--debug-image", developer]), inside(&[]));
+    // what only that image has
+    beamline.succeed(&[
+        "exec",
+        &instance,
+        "--debug-image",
+        developer,
+        "--",
+        "sh",
+        "-c",
+        "command -v g++",
+    ]);
+    let code = beamline.run(&[
+        "exec",
+        &instance,
+        "--debug-image",
+        developer,
+        "--",
+        "sh",
+        "-c",
+        "exit 7",
+    ]);
+    assert!(code.starts_with("exit code: 7\n"), "{code}");
+    let missing = beamline.run(&["exec", &instance, "--debug-image", "none:1", "--", "true"]);
+    assert!(
+        missing.starts_with("exit code: 3\n") && missing.contains("`none:1`"),
+        "{missing}"
+    );
+    assert_eq!(beamline.row(&instance)["restarts"], 0);
+}
+
+#[test]
 fn exit_with_a_yes_ends_the_ioc_and_it_is_started_again() {
     let Some(beamline) = Beamline::new() else {
         return;

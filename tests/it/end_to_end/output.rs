@@ -93,6 +93,9 @@ fn instances_and_their_history() {
         "user",
     }
     "#);
+    let modules = &beamline.json(&["status", &instance])["modules"];
+    assert!(keys(modules).contains("sha256"), "{modules:#}");
+    assert_eq!(modules[0]["name"], "epics-base");
     insta::assert_debug_snapshot!(keys(&beamline.json(&["ps", &instance])), @r#"
     {
         "beamline",
@@ -237,6 +240,19 @@ fn images_of_the_project() {
     localhost/ioc-sim-developer:it  up to date [SIZE]  -  -
     localhost/ioc-sim-runtime:it  up to date [SIZE]  -  -
     ");
+    let bill = beamline.json(&["image", "sbom", "ioc-sim"]);
+    assert_eq!(bill["bomFormat"], "CycloneDX");
+    let of = |name: &str| {
+        let components = bill["components"].as_array().unwrap();
+        let found = components.iter().find(|each| each["name"] == name);
+        found.unwrap_or_else(|| panic!("no `{name}` in {bill:#}"))
+    };
+    assert!(of("epics-base")["hashes"][0]["content"].is_string());
+    let library = of("libc6")["purl"].as_str().unwrap();
+    assert!(
+        library.starts_with("pkg:deb/debian/libc6@") && library.contains("distro=debian-13"),
+        "{library}"
+    );
     // What made the lowest layer depends on how the machine got its base image.
     let shown = beamline
         .run(&["image", "show", "ioc-sim"])

@@ -153,6 +153,11 @@ fn every_instance_is_listed_with_its_state_and_why() {
     assert_eq!(story["release"]["revision"], 1);
     assert_eq!(story["machine"]["host_network"], true);
     assert_eq!(story["configuration"]["is_current"], true);
+    let modules = story["modules"].as_array().unwrap();
+    assert!(
+        modules.iter().any(|module| module["name"] == "epics-base"),
+        "{modules:?}"
+    );
     let volumes = story["volumes"].as_array().unwrap();
     assert!(
         volumes
@@ -232,6 +237,38 @@ fn the_shell_of_an_ioc_is_reached_and_left_alone() {
         missing.contains("the container has no such command"),
         "{missing}"
     );
+
+    let command = ["--", "sh", "-c", "cat /proc/1/comm; id -u; exit 7"];
+    let beside = |image: &str| {
+        let options = ["exec", instance.as_str(), "--debug-image", image];
+        site.command(&[&options[..], &command].concat())
+            .output()
+            .unwrap()
+    };
+    let within = site
+        .command(&[&["exec", instance.as_str()], &command[..]].concat())
+        .output()
+        .unwrap();
+    let looked = beside(&sim_image_name());
+    assert_eq!(looked.status.code(), Some(7), "{}", site.report(&looked));
+    assert_eq!(looked.stdout, within.stdout, "{}", site.report(&looked));
+    let missing = beside("localhost/none:1");
+    let missing = site.report(&missing);
+    assert!(
+        missing.contains("localhost/none:1") && missing.contains("the IOC is not touched"),
+        "{missing}"
+    );
+    // it ends with whoever asked for it
+    site.until("the container beside has ended", || {
+        let states = site.kubectl(&[
+            "get",
+            "pod",
+            &format!("{instance}-0"),
+            "-o",
+            "jsonpath={.status.ephemeralContainerStatuses[?(@.name=='ioc-debug-1')].state}",
+        ]);
+        states.contains("terminated")
+    });
 
     let mut script = site
         .command(&["attach", &instance, "--tail", "0"])

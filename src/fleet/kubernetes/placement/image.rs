@@ -114,7 +114,7 @@ pub fn findings(spec: &PodSpec, node: &Node) -> Vec<Finding> {
         let may_be_there = count(node) >= MOST_REPORTED;
         let missing = format!("node `{name}` does not have the image `{image}`");
         let load = format!(
-            "load it into the container engine of `{name}`, which tells of it within a minute, or push it to a registry that the nodes reach"
+            "load it into the container engine of `{name}` (a node tells of a new image within a minute: if it was loaded just now, try again then), or push it to a registry that the nodes reach"
         );
         findings.extend(match (is_there, policy) {
             (true, "Always") => Some(Finding::notes(

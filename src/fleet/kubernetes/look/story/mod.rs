@@ -3,6 +3,7 @@
 mod containers;
 mod events;
 mod machine;
+mod modules;
 mod volumes;
 
 use jiff::Timestamp;
@@ -39,16 +40,18 @@ pub async fn tell(cluster: &Cluster, found: &Found) -> CommandResult<Story> {
     let release_name = workload.release.as_deref().unwrap_or(&instance.name);
     let mut unseen = Vec::new();
     let pod = found.pod();
-    let (revisions, events, full_pod, node) = tokio::join!(
+    let (revisions, events, full_pod, node, modules) = tokio::join!(
         record::revisions(cluster, &workload.namespace, release_name),
         events::events(cluster, workload, pods),
         full_pod(cluster, pod),
         machine::node(cluster, pod),
+        modules::modules(cluster, found),
     );
     let revisions = seen_or(revisions, Vec::new(), &mut unseen);
     let events = seen_or(events, Vec::new(), &mut unseen);
     let full_pod = seen_or(full_pod, None, &mut unseen);
     let node = seen_or(node, None, &mut unseen);
+    let modules = seen_or(modules, Vec::new(), &mut unseen);
     let deployed = revisions
         .iter()
         .rev()
@@ -113,6 +116,7 @@ pub async fn tell(cluster: &Cluster, found: &Found) -> CommandResult<Story> {
             .map(|record| released(record, release_name, &revisions)),
         containers,
         volumes,
+        modules,
         configuration,
         machine: node.map(|node| machine::machine(&node, full_pod.as_ref())),
         events,
@@ -258,6 +262,7 @@ pub async fn tell_of_release(
         release: record.map(|record| released(&record, name, &revisions)),
         containers: Vec::new(),
         volumes: Vec::new(),
+        modules: Vec::new(),
         configuration: None,
         machine: None,
         events: Vec::new(),
