@@ -79,7 +79,7 @@ pub enum Verb {
     Check(check::CheckArgs),
     /// Print the manifests of an instance
     Render(render::RenderArgs),
-    /// Show what a deploy would change, by resource and field
+    /// Show what a deploy would change, by resource, field and record
     Diff(render::DiffArgs),
     /// List the git tags at which an instance changed
     Versions(versions::VersionsArgs),

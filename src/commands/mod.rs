@@ -33,6 +33,7 @@ pub mod node;
 pub mod ps;
 mod pv;
 pub mod release;
+mod records;
 pub mod render;
 pub mod restart;
 pub mod rollback;

@@ -9,5 +9,6 @@ mod lifecycle;
 mod logs;
 mod output;
 mod releases;
+mod records;
 mod trouble;
 mod untidy;
