@@ -5,6 +5,7 @@
 
 pub mod alarm;
 pub mod auth;
+pub mod autosave;
 pub mod beamline;
 pub mod build;
 pub mod bus;
@@ -101,6 +102,8 @@ pub enum Verb {
     Attach(shell::AttachArgs),
     /// Run a command in the container of an instance
     Exec(shell::ExecArgs),
+    /// Saved settings of an instance: list, show, copy, restore
+    Autosave(autosave::AutosaveArgs),
     /// Start instances that were stopped
     Start(lifecycle::StartArgs),
     /// Stop instances; they stay stopped until started
