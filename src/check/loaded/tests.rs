@@ -180,10 +180,10 @@ fn what_does_not_parse_falls_back_to_the_lines() {
 
 #[test]
 fn secrets_are_not_shown() {
-    let database = "record(stringin, \"A\") { field(VAL, \"$(PASSWORD)$(password)\") field(DESC, \"$(D)\") }\n";
+    let database = "record(stringin, \"A\") { field(VAL, \"$(V)\") field(DESC, \"$(D)\") }\n";
     let start = |text: &str| {
         format!(
-            "epicsEnvSet D {text}\ndbLoadRecords(\"a.db\")\ndbLoadRecords(\"secret/secret.db\")\niocInit\n"
+            "dbLoadRecords(\"a.db\", \"V=$(password),D={text}\")\ndbLoadRecords(\"secret/secret.db\")\niocInit\n"
         )
     };
     let (before, after) = (start("$(PASSWORD)1"), start("$(PASSWORD)2"));
