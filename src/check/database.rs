@@ -49,28 +49,18 @@ pub struct Record {
 
 /// Follows the start-up script of an IOC.
 pub fn check(surroundings: &Surroundings<'_>) -> Start {
-    let has = |name: &str| surroundings.config.iter().any(|file| file.name == name);
     let files = ContainerFiles::new(surroundings);
-    let unchecked = if !starts_with_script(surroundings.container) {
-        Some("its container does not run `start.sh`, so the start-up script is not known")
-    } else if has("start.sh") {
-        Some("`config/start.sh` starts it, so what is loaded is not known")
-    } else if !has("st.cmd") && has("ioc.yaml") {
-        Some("its start-up script is made from `ioc.yaml` when it starts")
-    } else if !has("st.cmd") {
+    let report = match follow(&files, surroundings) {
+        Ok(Some(report)) => report,
         // That it has no start-up file is a finding of its own.
-        return Start::default();
-    } else {
-        None
+        Ok(None) => return Start::default(),
+        Err(reason) => {
+            return Start {
+                unchecked: Some(reason.to_owned()),
+                ..Start::default()
+            };
+        }
     };
-    if let Some(reason) = unchecked {
-        return Start {
-            unchecked: Some(reason.to_owned()),
-            ..Start::default()
-        };
-    }
-    let script = format!("{}/st.cmd", files.config_folder);
-    let report = epicsdb::check_ioc(&files, &script, &files.environment, None);
     let mut start = Start::default();
     let findings = report.diagnostics.into_iter();
     start.findings = gathered(
@@ -89,6 +79,40 @@ pub fn check(surroundings: &Surroundings<'_>) -> Start {
         })
         .collect();
     start
+}
+
+/// What the IOC in a container would load; `None` when it has no start-up script.
+///
+/// # Errors
+///
+/// Why its start-up script is not known.
+pub(super) fn loaded(
+    surroundings: &Surroundings<'_>,
+) -> Result<Option<epicsdb::Report>, &'static str> {
+    follow(&ContainerFiles::new(surroundings), surroundings)
+}
+
+fn follow(
+    files: &ContainerFiles<'_>,
+    surroundings: &Surroundings<'_>,
+) -> Result<Option<epicsdb::Report>, &'static str> {
+    let has = |name: &str| surroundings.config.iter().any(|file| file.name == name);
+    if !starts_with_script(surroundings.container) {
+        return Err("its container does not run `start.sh`, so the start-up script is not known");
+    }
+    if has("start.sh") {
+        return Err("`config/start.sh` starts it, so what is loaded is not known");
+    }
+    if !has("st.cmd") {
+        return if has("ioc.yaml") {
+            Err("its start-up script is made from `ioc.yaml` when it starts")
+        } else {
+            Ok(None)
+        };
+    }
+    let script = format!("{}/st.cmd", files.config_folder);
+    let environment = &files.environment;
+    Ok(Some(epicsdb::check_ioc(files, &script, environment, None)))
 }
 
 /// A finding of `epicsdb` with the place on disk; `None` for one that only says that the image is not at hand,

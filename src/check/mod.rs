@@ -9,6 +9,7 @@ pub mod config;
 pub mod database;
 mod examine;
 pub mod images;
+pub mod loaded;
 pub mod values;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,6 +5,7 @@
 
 pub mod alarm;
 pub mod auth;
+pub mod autosave;
 pub mod beamline;
 pub mod build;
 pub mod bus;
@@ -79,7 +80,7 @@ pub enum Verb {
     Check(check::CheckArgs),
     /// Print the manifests of an instance
     Render(render::RenderArgs),
-    /// Show what a deploy would change, by resource and field
+    /// Show what a deploy would change, by resource, field and record
     Diff(render::DiffArgs),
     /// List the git tags at which an instance changed
     Versions(versions::VersionsArgs),
@@ -101,6 +102,8 @@ pub enum Verb {
     Attach(shell::AttachArgs),
     /// Run a command in the container of an instance
     Exec(shell::ExecArgs),
+    /// Saved settings of an instance: list, show, copy, restore
+    Autosave(autosave::AutosaveArgs),
     /// Start instances that were stopped
     Start(lifecycle::StartArgs),
     /// Stop instances; they stay stopped until started

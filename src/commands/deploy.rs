@@ -8,9 +8,9 @@ use crate::commands::acting::{self, Done, Steps};
 use crate::commands::at_once::{Limits, at_once};
 use crate::commands::desired::desired;
 use crate::commands::target::{self, Target};
-use crate::commands::{Context, Outcome, kubernetes, versioned};
+use crate::commands::{Context, Outcome, kubernetes, records, versioned};
 use crate::fleet::deploy::Plan;
-use crate::fleet::plan::{Action, Change, show};
+use crate::fleet::plan::{Action, Change, Records, show};
 use crate::fleet::session::{Fleet, Session, Subject};
 use crate::services::{self, Selection, ValueOverrides};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
@@ -24,6 +24,7 @@ struct Planned<'a> {
     revision: u32,
     from: Option<u32>,
     changes: &'a [Change],
+    records: &'a Records,
     actions: &'a [Action],
 }
 
@@ -156,7 +157,8 @@ pub(crate) async fn plan<'a>(
     let mut session = fleet.open(&subject, doing)?;
     versioned::warn_of_a_moved_tag(&selection.instance, session.history(), context);
     let desired = desired(selection, overrides, session.history(), None)?;
-    let plan = session.plan(desired).await?;
+    let mut plan = session.plan(desired).await?;
+    records::of_plan(fleet, &session, &mut plan, context).await;
     if let Some(repair) = plan.repair {
         context.printer.warning(session.explain(repair));
     }
@@ -174,9 +176,10 @@ pub(crate) fn text(session: &Session<'_>, plan: &Plan) -> String {
         (None, _) => format!("revision {}", plan.revision),
     };
     format!(
-        "{}: {revision}\n{}{}",
+        "{}: {revision}\n{}{}{}",
         session.subject.instance,
         show::changes(&plan.changes),
+        show::records(&plan.records),
         show::actions(&plan.actions)
     )
 }
@@ -190,6 +193,7 @@ fn dry_run(planned: &[(Session<'_>, Plan)], context: &Context) -> CommandResult<
             revision: plan.revision,
             from: plan.from,
             changes: &plan.changes,
+            records: &plan.records,
             actions: &plan.actions,
         })
         .collect();

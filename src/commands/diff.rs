@@ -1,13 +1,16 @@
 //! `ioc diff`: what a deploy would change, by resource and field.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
+use crate::check::loaded::{self, Images, Revisions};
 use crate::cli::render::DiffArgs;
 use crate::commands::desired::desired;
 use crate::commands::target::{self, Target};
 use crate::commands::{Context, Outcome, kubernetes, versioned};
 use crate::fleet::manifest;
-use crate::fleet::plan::{self, Change, show};
+use crate::fleet::plan::{self, Change, Records, show};
 use crate::fleet::release::{self, record};
 use crate::fleet::store::{Store, states};
 use crate::services::{self, ValueOverrides};
@@ -21,10 +24,12 @@ struct Difference {
     /// The revision that it is compared with.
     revision: Option<u32>,
     changes: Vec<Change>,
+    /// What that means for the records of its IOC.
+    records: Records,
 }
 
-/// Compares what the services repository says with a revision of the release. Needs no engine: neither images nor
-/// what runs play a part: `ioc deploy --dry-run` tells about those.
+/// Compares what the services repository says with a revision of the release. Needs no engine: what runs plays no
+/// part (`ioc deploy --dry-run` tells about that), and databases that an image has are read where there is one.
 ///
 /// # Errors
 ///
@@ -72,14 +77,25 @@ pub(crate) async fn diff(args: &DiffArgs, context: &Context) -> CommandResult<Ou
                 .map_err(|diagnostic| CommandError::from_diagnostic(ErrorKind::Input, *diagnostic))
         };
         let before = record.map(|record| read(&record.manifest)).transpose()?;
-        let changes = plan::changes(
-            &before.unwrap_or_default(),
-            &read(&desired.record.manifest)?,
-        );
+        let before = before.unwrap_or_default();
+        let after = read(&desired.record.manifest)?;
+        let revisions = Revisions {
+            instance: &instance,
+            namespace: &selection.beamline.namespace,
+            before: &before,
+            after: &after,
+        };
+        let images = Images {
+            engine: None,
+            deployed: &record.map(record::images).unwrap_or_default(),
+            wanted: &BTreeMap::new(),
+            settings: &context.settings,
+        };
         differences.push(Difference {
-            instance,
             revision: record.map(record::revision),
-            changes,
+            changes: plan::changes(&before, &after),
+            records: loaded::compare(revisions, images).await,
+            instance,
         });
     }
     let is_different = differences.iter().any(|one| !one.changes.is_empty());
@@ -98,6 +114,7 @@ fn text(difference: &Difference) -> String {
         instance,
         revision,
         changes,
+        records,
     } = difference;
     let compared = match revision {
         Some(revision) => format!("compared with revision {revision}"),
@@ -106,5 +123,9 @@ fn text(difference: &Difference) -> String {
     if changes.is_empty() {
         return format!("{instance}: no difference, {compared}\n");
     }
-    format!("{instance}: {compared}\n{}", show::changes(changes))
+    format!(
+        "{instance}: {compared}\n{}{}",
+        show::changes(changes),
+        show::records(records)
+    )
 }

@@ -4,6 +4,7 @@ pub mod acting;
 mod alarm;
 mod at_once;
 pub mod attach;
+mod autosave;
 pub mod beamline_init;
 pub mod beamline_ls;
 pub mod build;
@@ -33,6 +34,7 @@ pub mod new_instance;
 pub mod node;
 pub mod ps;
 mod pv;
+mod records;
 pub mod release;
 pub mod render;
 pub mod restart;
@@ -197,6 +199,7 @@ async fn run(verb: Verb, context: &Context) -> CommandResult<Outcome> {
             }
         },
         Verb::Alarm(args) => Box::pin(alarm::alarm(args.verb, context)).await,
+        Verb::Autosave(args) => Box::pin(autosave::autosave(args.verb, context)).await,
         Verb::Pv(args) => Box::pin(pv::pv(args.verb, context)).await,
         Verb::Auth(args) => match args.what {
             AuthVerb::CanI(args) => can_i::can_i(&args, context).await,

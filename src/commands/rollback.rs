@@ -4,7 +4,7 @@ use crate::cli::deploy::RollbackArgs;
 use crate::commands::acting::{self, Done, Steps};
 use crate::commands::deploy::{failed, text};
 use crate::commands::target::{self, Target};
-use crate::commands::{Context, Outcome, kubernetes};
+use crate::commands::{Context, Outcome, kubernetes, records};
 use crate::fleet::deploy::desired_again;
 use crate::fleet::release::{self, decide::NoTarget};
 use crate::fleet::session::Fleet;
@@ -44,7 +44,8 @@ pub(crate) async fn rollback(args: &RollbackArgs, context: &Context) -> CommandR
     let record = session
         .record(target)
         .ok_or_else(|| no_target(NoTarget::Unknown(target), &instance))?;
-    let plan = session.plan(desired_again(&record.clone())).await?;
+    let mut plan = session.plan(desired_again(&record.clone())).await?;
+    records::of_plan(&fleet, &session, &mut plan, context).await;
     let shown = text(&session, &plan);
     if args.act.dry_run {
         printer.data(&shown)?;

@@ -11,7 +11,8 @@ use crate::fleet::answer::{self, Answer};
 use crate::fleet::containers;
 use crate::fleet::local::specification::Machine;
 use crate::fleet::local::{Local, observe, preflight};
-use crate::fleet::plan::{self, Action, Change, ImageFact};
+use crate::fleet::manifest::Resource;
+use crate::fleet::plan::{self, Action, Change, ImageFact, Records};
 use crate::fleet::progress::Progress;
 use crate::fleet::release::decide::HISTORY_LIMIT;
 use crate::fleet::release::record::{self, BEAMLINE, DEPLOYED_BY, IMAGES, annotate, images};
@@ -46,6 +47,8 @@ pub struct Plan {
     pub from: Option<u32>,
     /// Differences of the manifests.
     pub changes: Vec<Change>,
+    /// Differences of the records of its IOC, where somebody has looked for them.
+    pub records: Records,
     /// What is done on the engine.
     pub actions: Vec<Action>,
     /// Where the local backend differs from a cluster.
@@ -75,6 +78,16 @@ pub struct Deployed {
 }
 
 impl Plan {
+    /// What it asks of the engine.
+    pub fn resources(&self) -> &[Resource] {
+        &self.manifests.resources
+    }
+
+    /// Identifiers of its images by reference.
+    pub fn image_ids(&self) -> &ImageFact {
+        &self.images.ids
+    }
+
     /// Whether nothing has to be done.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
@@ -172,6 +185,7 @@ impl Session<'_> {
             revision: self.next_revision(),
             from: base.map(record::revision),
             changes,
+            records: Records::default(),
             actions,
             notes,
             repair,
@@ -183,7 +197,7 @@ impl Session<'_> {
     }
 
     /// What a new revision is compared with: what is deployed, else what was last.
-    fn base(&self) -> Option<&Record> {
+    pub fn base(&self) -> Option<&Record> {
         self.deployed().or_else(|| {
             self.history
                 .iter()

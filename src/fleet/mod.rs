@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod answer;
+pub mod autosave;
 pub mod console;
 pub mod containers;
 pub mod deploy;

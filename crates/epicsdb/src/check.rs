@@ -1,6 +1,6 @@
 //! The whole way of an IOC from its start-up script to its records.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::db::{Database, Definitions};
@@ -12,7 +12,7 @@ use crate::names::RecordSummary;
 use crate::startup::{Argument, Command, Statement, Walk};
 use crate::substitutions::{self, Reader, Substitution};
 use crate::syntax::{self, Source};
-use crate::{Diagnostic, Span};
+use crate::{Diagnostic, Severity, Span};
 
 /// Bytes of database text that one check reads, each file counted as often as it is loaded.
 const WORK_LIMIT: usize = 1 << 30;
@@ -24,6 +24,13 @@ pub struct Report {
     pub diagnostics: Vec<Diagnostic>,
     /// The records that the IOC would have, in order of definition.
     pub records: Vec<RecordSummary>,
+    /// Databases that the caller cannot show, as they are named where they are loaded: the IOC has
+    /// their records as well.
+    pub unseen: BTreeSet<String>,
+    /// Lines of scripts that were passed over since a macro in them has no value.
+    pub skipped: Vec<Span>,
+    /// Databases and substitution files that do not parse, with the first mistake of each load.
+    pub refused: Vec<Diagnostic>,
 }
 
 /// Follows a start-up script through all that it loads, and says what the IOC would refuse.
@@ -49,6 +56,8 @@ pub fn check_ioc(
         initialised: None,
         told_form_only: false,
         unavailable: HashSet::new(),
+        unseen: BTreeSet::new(),
+        refused: Vec::new(),
         work: 0,
     };
     let mut walk = Walk::new(files, environment);
@@ -64,6 +73,9 @@ pub fn check_ioc(
     Report {
         diagnostics: findings.into_vec(),
         records,
+        unseen: ioc.unseen,
+        skipped: walk.skipped,
+        refused: ioc.refused,
     }
 }
 
@@ -102,6 +114,8 @@ struct Ioc {
     initialised: Option<Span>,
     told_form_only: bool,
     unavailable: HashSet<Arc<str>>,
+    unseen: BTreeSet<String>,
+    refused: Vec<Diagnostic>,
     work: usize,
 }
 
@@ -150,7 +164,7 @@ impl Ioc {
                 }
                 let Some(text) = self.text(&found, &file.text, &file.span, &search, findings)
                 else {
-                    self.database.unseen = true;
+                    self.not_seen(&found, &file.text);
                     return;
                 };
                 let macros = definitions(macros.as_ref(), findings);
@@ -161,6 +175,7 @@ impl Ioc {
                     Reader::DbLoadTemplate,
                     &walk.environment,
                 );
+                self.refuse(&read.diagnostics);
                 findings.extend(read.diagnostics);
                 let load = Load {
                     name: &file.text,
@@ -281,10 +296,11 @@ impl Ioc {
         let substitutions = search.open(&generated.substitutions);
         let text = self.text(&substitutions, load.name, load.named_at, &search, findings);
         let Some(text) = text else {
-            self.database.unseen = true;
+            self.not_seen(&substitutions, load.name);
             return;
         };
         let read = substitutions::parse(&substitutions.path, &text, Reader::Msi, load.environment);
+        self.refuse(&read.diagnostics);
         findings.extend(read.diagnostics);
         for part in &read.loads {
             let macros = part.macros(load.macros);
@@ -300,13 +316,15 @@ impl Ioc {
 
     fn load_text(&mut self, found: &Found, load: &Load<'_, '_>, findings: &mut Findings) {
         let Some(text) = self.text(found, load.name, load.named_at, load.search, findings) else {
-            self.database.unseen = true;
+            self.not_seen(found, load.name);
             return;
         };
         self.work = self.work.saturating_add(text.len()).saturating_add(1000);
         if self.work > WORK_LIMIT {
             let message = "the databases are too large in all, this one is not checked";
-            findings.push(Diagnostic::error(load.from.clone(), message));
+            let diagnostic = Diagnostic::error(load.from.clone(), message);
+            self.refused.push(diagnostic.clone());
+            findings.push(diagnostic);
             return;
         }
         let parsed = syntax::parse(Source {
@@ -322,11 +340,29 @@ impl Ioc {
         findings.extend(parsed.findings.into_vec());
         self.database.unseen |= !parsed.unavailable.is_empty();
         for (path, span) in parsed.unavailable {
+            self.unseen.insert(path.to_string());
             self.not_at_hand(&path, span, findings);
         }
+        self.refused.extend(parsed.refused);
         self.database
             .take(&parsed.items, &mut self.definitions, findings);
         findings.sort_from(first);
+    }
+
+    /// Records that are not known may be in a file that could not be read.
+    fn not_seen(&mut self, found: &Found, name: &str) {
+        self.database.unseen = true;
+        if found.lookup == Lookup::Unknown {
+            self.unseen.insert(name.to_owned());
+        }
+    }
+
+    /// Any mistake in a substitution file ends its reading.
+    fn refuse(&mut self, diagnostics: &[Diagnostic]) {
+        let mut errors = diagnostics
+            .iter()
+            .filter(|one| one.severity == Severity::Error);
+        self.refused.extend(errors.next().cloned());
     }
 
     /// The text of a file, or a finding that says why there is none.

@@ -3,7 +3,7 @@
 use crate::cli::deploy::ActArgs;
 use crate::cli::lifecycle::Selection as Instances;
 use crate::commands::acting::{Steps, answered};
-use crate::commands::{Context, target};
+use crate::commands::{Context, records, target};
 use crate::fleet::answer::Answer;
 use crate::fleet::kubernetes::plan::{Allowed, Plan};
 use crate::fleet::kubernetes::{Cluster, ClusterChoice, ClusterRelease};
@@ -86,7 +86,9 @@ pub(super) async fn plan(
             ));
         }
         let desired = desired(release)?;
-        release.plan(desired, allowed, unfinished).await
+        let mut plan = release.plan(desired, allowed, unfinished).await?;
+        records::of_cluster_plan(release, &mut plan, context).await;
+        CommandResult::Ok(plan)
     }
     .await;
     steps.end();
@@ -106,7 +108,7 @@ pub(super) fn text(release: &ClusterRelease, plan: &Plan) -> String {
     let changes = if plan.changes.is_empty() {
         "  nothing changes in the cluster\n".to_owned()
     } else {
-        show::changes(&plan.changes)
+        show::changes(&plan.changes) + &show::records(&plan.records)
     };
     format!("{}: {revision}\n{changes}", release.name)
 }

@@ -16,7 +16,7 @@ use crate::fleet::deploy::Options;
 use crate::fleet::kubernetes::placement::moved;
 use crate::fleet::kubernetes::plan::{Allowed, Plan};
 use crate::fleet::kubernetes::{Cluster, ClusterChoice, ClusterRelease};
-use crate::fleet::plan::Change;
+use crate::fleet::plan::{Change, Records};
 use crate::services::{Selection, ValueOverrides};
 use crate::ui::error::{CommandError, CommandResult};
 
@@ -37,6 +37,7 @@ pub(super) struct Planned<'a> {
     revision: u32,
     from: Option<u32>,
     changes: &'a [Change],
+    records: &'a Records,
     notes: &'a [String],
 }
 
@@ -48,6 +49,7 @@ impl<'a> Planned<'a> {
             revision: plan.revision,
             from: plan.from,
             changes: &plan.changes,
+            records: &plan.records,
             notes: &plan.notes,
         }
     }

@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
+use crate::check::loaded::Revisions;
 use crate::cli::render::DiffArgs;
 use crate::commands::desired::{ClusterFacts, desired};
-use crate::commands::{Context, Outcome, target};
+use crate::commands::{Context, Outcome, records, target};
 use crate::fleet::kubernetes::plan::Allowed;
 use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease};
 use crate::fleet::manifest;
-use crate::fleet::plan::{self, Change, show};
+use crate::fleet::plan::{self, Change, Records, show};
 use crate::services::{Selection, ValueOverrides};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
@@ -18,6 +19,8 @@ struct Difference {
     /// The revision that it is compared with; the live objects when none was asked for.
     revision: Option<u32>,
     changes: Vec<Change>,
+    /// What that means for the records of its IOC.
+    records: Records,
 }
 
 /// Compares.
@@ -47,7 +50,7 @@ pub(crate) async fn diff(
         let desired = tokio::task::block_in_place(|| {
             desired(&selection, &overrides, &release.history(), Some(&facts))
         })?;
-        let (revision, changes) = if let Some(revision) = args.revision {
+        let (revision, changes, records) = if let Some(revision) = args.revision {
             let record = release.record(revision).ok_or_else(|| {
                 CommandError::not_found(format!("`{instance}` has no revision {revision}"))
                     .hint(format!("`ioc history {instance}` lists them"))
@@ -58,26 +61,33 @@ pub(crate) async fn diff(
                 })
             };
             let before = read(&record.manifest)?;
-            (
-                Some(revision),
-                plan::changes(&before, &read(&desired.record.manifest)?),
-            )
+            let after = read(&desired.record.manifest)?;
+            let revisions = Revisions {
+                instance: &instance,
+                namespace: &cluster.namespace,
+                before: &before,
+                after: &after,
+            };
+            let records = records::of(revisions, &context.settings).await;
+            (Some(revision), plan::changes(&before, &after), records)
         } else {
             // conflicts are shown as changes here; a deploy refuses them
             let allowed = Allowed {
                 force_conflicts: true,
                 ..Allowed::default()
             };
-            let plan = release.plan(desired, allowed, None).await?;
+            let mut plan = release.plan(desired, allowed, None).await?;
+            records::of_cluster_plan(&release, &mut plan, context).await;
             for note in &plan.notes {
                 context.printer.warning(note.clone());
             }
-            (plan.from, plan.changes)
+            (plan.from, plan.changes, plan.records)
         };
         differences.push(Difference {
             instance,
             revision,
             changes,
+            records,
         });
     }
     let is_different = differences.iter().any(|one| !one.changes.is_empty());
@@ -97,6 +107,7 @@ fn text(difference: &Difference, is_live: bool) -> String {
         instance,
         revision,
         changes,
+        records,
     } = difference;
     let compared = match revision {
         Some(revision) if is_live => format!("compared with what is live, revision {revision}"),
@@ -106,5 +117,9 @@ fn text(difference: &Difference, is_live: bool) -> String {
     if changes.is_empty() {
         return format!("{instance}: no difference, {compared}\n");
     }
-    format!("{instance}: {compared}\n{}", show::changes(changes))
+    format!(
+        "{instance}: {compared}\n{}{}",
+        show::changes(changes),
+        show::records(records)
+    )
 }

@@ -60,13 +60,14 @@ impl Need {
 }
 
 /// Verbs that reach a cluster, as they are typed.
-pub const VERBS: [&str; 17] = [
+pub const VERBS: [&str; 18] = [
     "ps",
     "status",
     "history",
     "logs",
     "attach",
     "exec",
+    "autosave",
     "diff",
     "deploy",
     "rollback",
@@ -179,7 +180,7 @@ const CHANGE: [Need; 14] = [
 pub fn needs(verb: &str) -> Vec<Need> {
     let mut needs: Vec<Need> = match verb {
         "ps" => LIST_INSTANCES.to_vec(),
-        "status" | "logs" | "attach" | "exec" => FIND.to_vec(),
+        "status" | "logs" | "attach" | "exec" | "autosave" => FIND.to_vec(),
         "history" => vec![READ_RELEASES],
         "diff" => vec![READ_RELEASES, READ_PODS, READ_WORKLOADS, READ_DEPLOYMENTS],
         "deploy" | "rollback" | "delete" | "move" | "start" | "stop" => CHANGE.to_vec(),
@@ -234,6 +235,10 @@ pub fn needs(verb: &str) -> Vec<Need> {
             EXEC,
             DEBUG,
             Need::new("", &["pods"], &["get"]).or("`--debug-image` does not work"),
+        ],
+        "autosave" => vec![
+            EXEC,
+            READ_RELEASES.or("the folder of saved settings has to be named (`--folder`)"),
         ],
         "diff" => vec![
             READ_OBJECTS,

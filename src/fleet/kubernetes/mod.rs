@@ -13,6 +13,7 @@
 mod alive;
 pub mod answer;
 pub mod apply;
+pub mod autosave;
 pub mod cluster;
 pub mod console;
 mod credentials;

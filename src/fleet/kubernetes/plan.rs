@@ -15,7 +15,7 @@ use crate::fleet::kubernetes::object::{Object, ObjectId, Owner, comparable, is_k
 use crate::fleet::kubernetes::release::{ClusterRelease, Unfinished};
 use crate::fleet::kubernetes::{error, immutable, intent, managed_fields, records};
 use crate::fleet::manifest::{self, Resource, ResourceId};
-use crate::fleet::plan::{self, Change, Nature};
+use crate::fleet::plan::{self, Change, Nature, Records};
 use crate::fleet::release::record::{self, Record};
 use crate::fleet::release::{self, Status};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
@@ -51,6 +51,10 @@ pub struct Plan {
     pub from: Option<u32>,
     /// Differences to what is live.
     pub changes: Vec<Change>,
+    /// Differences of the records of its IOC, where somebody has looked for them.
+    pub records: Records,
+    /// What its IOC starts from as it is live: ConfigMaps and workloads.
+    pub live: Vec<Resource>,
     /// What somebody should know.
     pub notes: Vec<String>,
 }
@@ -63,7 +67,12 @@ pub(super) struct Planned {
     pub(super) force: bool,
     /// Whether its field ownership has to become that of a server-side apply first.
     pub(super) migrate: bool,
+    /// What is live of it, where an IOC starts from it.
+    live: Option<Resource>,
 }
+
+/// Kinds that an IOC starts from.
+const STARTED_FROM: [&str; 5] = ["ConfigMap", "StatefulSet", "Deployment", "DaemonSet", "Pod"];
 
 /// What the look at one object found.
 enum Found {
@@ -184,6 +193,7 @@ impl ClusterRelease {
             ));
         }
         let removals = self.removals(&planned, &mut changes, &mut notes).await?;
+        let live = started_from(&planned, &before);
         order_definitions_first(&mut planned);
         let in_use = self.deployed().map(|record| read(&record.manifest));
         let is_recorded = in_use
@@ -198,6 +208,8 @@ impl ClusterRelease {
             removals,
             unfinished,
             changes,
+            records: Records::default(),
+            live,
             notes,
         })
     }
@@ -241,6 +253,7 @@ impl ClusterRelease {
                 object,
                 force,
                 migrate,
+                live: None,
             }),
             change,
             notes,
@@ -355,11 +368,21 @@ impl ClusterRelease {
             nature: Nature::Changed,
             fields,
         });
+        let is_started_from = STARTED_FROM.contains(&object.id.kind.as_str());
+        let live = is_started_from.then(|| Resource {
+            id: ResourceId {
+                kind: object.id.kind.clone(),
+                name: object.id.name.clone(),
+            },
+            source: object.source.clone(),
+            body: comparable(live),
+        });
         Found::Fine {
             planned: Box::new(Planned {
                 object,
                 force,
                 migrate,
+                live,
             }),
             change,
             notes,
@@ -502,6 +525,20 @@ impl ClusterRelease {
         }
         Ok(true)
     }
+}
+
+/// What an IOC starts from before anything is applied: live objects, and of what goes the manifests that made it.
+fn started_from(planned: &[Planned], before: &[Resource]) -> Vec<Resource> {
+    let live = planned.iter().filter_map(|planned| planned.live.clone());
+    let is_planned = |resource: &Resource| {
+        planned.iter().any(|planned| {
+            planned.object.id.kind == resource.id.kind && planned.object.id.name == resource.id.name
+        })
+    };
+    let gone = before.iter().filter(|resource| {
+        STARTED_FROM.contains(&resource.id.kind.as_str()) && !is_planned(resource)
+    });
+    live.chain(gone.cloned()).collect()
 }
 
 /// Whether two sets of manifests ask for the same, whatever their order and the templates that they came from.

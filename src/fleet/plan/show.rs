@@ -6,6 +6,7 @@ use similar::{ChangeTag, TextDiff};
 
 use crate::fleet::plan::actions::{Action, Reason};
 use crate::fleet::plan::changes::{Change, FieldChange, Nature};
+use crate::fleet::plan::records::{FieldValue, RecordChange, Records};
 
 const ADDED: Style = AnsiColor::Green.on_default();
 const REMOVED: Style = AnsiColor::Red.on_default();
@@ -14,21 +15,29 @@ const CHANGED: Style = AnsiColor::Yellow.on_default();
 /// Most lines of one text field that are shown.
 const MOST_LINES: usize = 60;
 
+/// Most records, and most fields of one record, that are shown.
+const MOST_RECORDS: usize = 40;
+const MOST_FIELDS: usize = 8;
+
 /// Resources and fields, two blanks before each line; empty without changes.
 pub fn changes(changes: &[Change]) -> String {
     let mut text = String::new();
     for change in changes {
-        let (style, sign) = match change.nature {
-            Nature::Added => (ADDED, '+'),
-            Nature::Removed => (REMOVED, '-'),
-            Nature::Changed => (CHANGED, '~'),
-        };
+        let (style, sign) = mark(change.nature);
         text.push_str(&format!("  {style}{sign} {}{style:#}\n", change.resource));
         for field in &change.fields {
             text.push_str(&field_change(field));
         }
     }
     text
+}
+
+fn mark(nature: Nature) -> (Style, char) {
+    match nature {
+        Nature::Added => (ADDED, '+'),
+        Nature::Removed => (REMOVED, '-'),
+        Nature::Changed => (CHANGED, '~'),
+    }
 }
 
 fn field_change(field: &FieldChange) -> String {
@@ -90,17 +99,106 @@ fn lines(before: &str, after: &str) -> String {
 
 /// A value on one line.
 fn short(value: &Value) -> String {
-    const LONGEST: usize = 120;
     let text = match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let text = printable(&text);
-    if text.chars().count() > LONGEST {
-        let cut: String = text.chars().take(LONGEST).collect();
-        format!("{cut}…")
-    } else if text.is_empty() {
+    if text.is_empty() {
         "\"\"".to_owned()
+    } else {
+        cut(&text, 120)
+    }
+}
+
+/// At most so many characters, none of them a control character.
+fn cut(text: &str, longest: usize) -> String {
+    let text = printable(text);
+    if text.chars().count() > longest {
+        let cut: String = text.chars().take(longest).collect();
+        format!("{cut}…")
+    } else {
+        text
+    }
+}
+
+/// Records that differ and what could not be compared, two blanks before each line; empty without any.
+pub fn records(records: &Records) -> String {
+    let mut text = String::new();
+    let count = |nature| {
+        let changes = records.changes.iter();
+        changes.filter(|change| change.nature == nature).count()
+    };
+    let counts: Vec<String> = [
+        (count(Nature::Changed), "changed"),
+        (count(Nature::Removed), "removed"),
+        (count(Nature::Added), "added"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!("{count} {what}"))
+    .collect();
+    if !counts.is_empty() {
+        text.push_str(&format!("  records: {}\n", counts.join(", ")));
+    }
+    for change in records.changes.iter().take(MOST_RECORDS) {
+        text.push_str(&record(change));
+    }
+    match records.changes.len().saturating_sub(MOST_RECORDS) {
+        0 => {}
+        1 => text.push_str("    … and 1 more record\n"),
+        more => text.push_str(&format!("    … and {more} more records\n")),
+    }
+    for line in &records.not_compared {
+        text.push_str(&format!("  records not compared: {}\n", printable(line)));
+    }
+    text
+}
+
+fn record(change: &RecordChange) -> String {
+    let (style, sign) = mark(change.nature);
+    let (kind, name) = (printable(&change.record_type), printable(&change.name));
+    let mut details: Vec<String> = match change.nature {
+        Nature::Changed => change.fields.iter().map(record_field).collect(),
+        // a name says little: with it comes what the record is
+        Nature::Added | Nature::Removed => {
+            let described = change.fields.iter().find(|field| field.field == "DESC");
+            let value = described.and_then(|field| field.after.as_ref().or(field.before.as_ref()));
+            value.map(|value| word(value)).into_iter().collect()
+        }
+    };
+    let left_out = details.len().saturating_sub(MOST_FIELDS);
+    details.truncate(MOST_FIELDS);
+    if left_out > 0 {
+        let fields = if left_out == 1 { "field" } else { "fields" };
+        details.push(format!("… {left_out} more {fields}"));
+    }
+    let line = format!("    {style}{sign} record {kind} {name}{style:#}");
+    if details.is_empty() {
+        format!("{line}\n")
+    } else {
+        format!("{line}  {}\n", details.join(", "))
+    }
+}
+
+fn record_field(field: &FieldValue) -> String {
+    let name = printable(&field.field);
+    match (&field.before, &field.after) {
+        (Some(before), Some(after)) => format!(
+            "{name} {REMOVED}{}{REMOVED:#} -> {ADDED}{}{ADDED:#}",
+            word(before),
+            word(after)
+        ),
+        (None, Some(after)) => format!("{ADDED}+{name} {}{ADDED:#}", word(after)),
+        (Some(before), None) => format!("{REMOVED}-{name} {}{REMOVED:#}", word(before)),
+        (None, None) => name,
+    }
+}
+
+/// The value of a field of a record, in quotes where it would run into what follows.
+fn word(value: &str) -> String {
+    let text = cut(value, 60);
+    if text.is_empty() || text.contains([' ', ',', '"']) {
+        format!("\"{text}\"")
     } else {
         text
     }

@@ -229,3 +229,60 @@ fn what_kubectl_has_noted_of_a_secret_stays_hidden() {
     assert!(noted.contains("hidden, 4 characters"), "{noted}");
     assert!(team.contains("bmV1"), "{team}");
 }
+
+#[test]
+fn records_are_one_line_each_and_bounded() {
+    let field = |name: &str, before: Option<&str>, after: Option<&str>| FieldValue {
+        field: name.to_owned(),
+        before: before.map(str::to_owned),
+        after: after.map(str::to_owned),
+    };
+    let record = |name: &str, nature, fields| RecordChange {
+        name: name.to_owned(),
+        record_type: "ai".to_owned(),
+        nature,
+        fields,
+    };
+    let many: Vec<FieldValue> = ('A'..='K')
+        .map(|letter| field(&letter.to_string(), None, Some("1")))
+        .collect();
+    let mut changes = vec![
+        record(
+            "T01:TEMP",
+            Nature::Changed,
+            vec![
+                field("HIHI", Some("80"), Some("90")),
+                field("DESC", Some(""), Some("hot, \u{1b}[31mvery hot")),
+                field("EGU", None, Some("C")),
+                field("LOLO", Some("3"), None),
+            ],
+        ),
+        record("T01:MANY", Nature::Changed, many),
+        record(
+            "T01:OLD",
+            Nature::Removed,
+            vec![field("DESC", Some("Old one"), None)],
+        ),
+    ];
+    let new = (0..352).map(|number| record(&format!("N{number:03}"), Nature::Added, Vec::new()));
+    changes.extend(new);
+    let records = Records {
+        changes,
+        not_compared: vec!["those of `x.db`: no image".to_owned()],
+    };
+    let text = plain(&show::records(&records));
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 1 + 40 + 2, "{text}");
+    insta::assert_snapshot!(format!("{}\n{}", lines[..5].join("\n"), lines[40..].join("\n")), @r#"
+    records: 2 changed, 1 removed, 352 added
+      ~ record ai T01:TEMP  HIHI 80 -> 90, DESC "" -> "hot, �[31mvery hot", +EGU C, -LOLO 3
+      ~ record ai T01:MANY  +A 1, +B 1, +C 1, +D 1, +E 1, +F 1, +G 1, +H 1, … 3 more fields
+      - record ai T01:OLD  "Old one"
+      + record ai N000
+      + record ai N036
+      … and 315 more records
+    records not compared: those of `x.db`: no image
+    "#);
+    assert_eq!(show::records(&Records::default()), "");
+}

@@ -3,11 +3,13 @@
 //!
 //! Every test has a beamline of its own; see [`crate::beamline`].
 
+mod autosave;
 mod console;
 mod deploy;
 mod lifecycle;
 mod logs;
 mod output;
+mod records;
 mod releases;
 mod trouble;
 mod untidy;

@@ -41,6 +41,9 @@ fn an_upgrade_is_shown_deployed_and_rolled_back() {
         diff.contains("HIGH=60") && diff.contains("HIGH=61.5"),
         "{diff}"
     );
+    // and what it means, with the database of the image
+    let record = "~ record ai BEAMLINE-EA-IOC-01:STAGE:TEMP  HIGH 60 -> 61.5";
+    assert!(diff.contains(record), "{diff}");
     // looking changed nothing
     assert_eq!(Beamline::get(&instance, "STAGE:TEMP.HIGH"), "60");
 

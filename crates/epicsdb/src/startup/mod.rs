@@ -66,6 +66,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) environment: Environment,
     /// All scripts that are called could be read.
     pub(crate) complete: bool,
+    /// Lines that were passed over since a macro in them has no value.
+    pub(crate) skipped: Vec<Span>,
     macros: Macros,
     lines: u32,
     stopped: bool,
@@ -77,6 +79,7 @@ impl<'a> Walk<'a> {
             search: Search::new(files),
             environment: environment.clone(),
             complete: true,
+            skipped: Vec::new(),
             macros: Macros::new(),
             lines: 0,
             stopped: false,
@@ -169,7 +172,11 @@ impl<'a> Walk<'a> {
                 diagnostic
             });
         }
-        if expansion.failed() || is_comment(&expansion.text) {
+        if expansion.failed() {
+            self.skipped.push(place.span(0, line.len()));
+            return Continue(());
+        }
+        if is_comment(&expansion.text) {
             return Continue(());
         }
         let words = match words::split(&expansion.text) {

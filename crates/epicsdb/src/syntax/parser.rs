@@ -77,6 +77,8 @@ pub(crate) struct Parsed {
     pub(crate) findings: Findings,
     /// Included files that the caller could not show.
     pub(crate) unavailable: Vec<(Arc<str>, Span)>,
+    /// The first syntax error: an IOC reads no further.
+    pub(crate) refused: Option<Diagnostic>,
 }
 
 /// Reads a `.dbd` or `.db` text and all that it includes.
@@ -548,6 +550,9 @@ impl Parser<'_> {
         if let Some(expected) = expected {
             diagnostic = diagnostic.expected(expected);
         }
+        self.parsed
+            .refused
+            .get_or_insert_with(|| diagnostic.clone());
         self.parsed.findings.push(diagnostic);
         Stop
     }

@@ -321,3 +321,40 @@ fn a_string_may_go_on_in_the_next_line() {
     /ioc/x.db:4:17: error: `y` is not a value for `LOLO`: it does not begin with a digit; expected a number
     ");
 }
+
+#[test]
+fn what_was_not_read_is_told_apart_from_what_is_wrong() {
+    let script = "\
+dbLoadRecords(\"/image/a.db\")
+dbLoadRecords(\"/image/a.db\")
+dbLoadTemplate(\"/image/b.substitutions\")
+dbLoadRecords(\"includes.db\")
+dbLoadRecords(\"missing.db\")
+dbLoadRecords(\"$(NOWHERE)/c.db\")
+dbLoadRecords(\"broken.db\")
+dbLoadTemplate(\"broken.substitutions\")
+iocInit
+";
+    let report = check(
+        &[
+            ("/ioc/st.cmd", script),
+            ("/ioc/includes.db", "include \"/image/d.db\"\n"),
+            ("/ioc/broken.db", "record(ai, \"A\" {\n"),
+            ("/ioc/broken.substitutions", "file \"x.db\" { {\n"),
+        ],
+        None,
+    );
+    let unseen: Vec<&str> = report.unseen.iter().map(String::as_str).collect();
+    assert_eq!(
+        unseen,
+        ["/image/a.db", "/image/b.substitutions", "/image/d.db"]
+    );
+    let lines: Vec<u32> = report.skipped.iter().map(|span| span.line).collect();
+    assert_eq!(lines, [6]);
+    let refused: Vec<String> = report
+        .refused
+        .iter()
+        .map(|finding| format!("{}:{}", finding.span.file, finding.span.line))
+        .collect();
+    assert_eq!(refused, ["/ioc/broken.db:1", "/ioc/broken.substitutions:2"]);
+}
