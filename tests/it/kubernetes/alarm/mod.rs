@@ -1,5 +1,5 @@
 //! The alarm system of `alarm/chart` on a cluster: its image as `make image` makes it, real Kafka with TLS and logins
-//! outside of the cluster, the configuration from a git server, alarms of a real IOC.
+//! outside of the cluster, the configuration from a git server, alarms of a soft IOC.
 //!
 //! It happens to a cluster of its own, because a node loses its power. Services have no addresses in the test bed (no
 //! kube-proxy): the API is asked at the addresses of the pods.
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use self::system::{System, other_node};
+use self::system::System;
 use super::cluster::PrivateCluster;
 
 /// How long nobody may lead when the leader's node has lost its power, on a busy machine; docs/alarm-replicas.md has
@@ -39,12 +39,9 @@ fn alarms_go_on_when_a_node_dies_and_while_the_servers_are_upgraded() {
     image_is_as_it_should_be(&system);
     parts_have_names_of_their_own(&system);
 
-    // the IOC is where the leader is not
     let leader = system.leader();
     let standby = system.standby();
-    let node = system.node_of(&leader);
-    system.deploy_ioc(other_node(&node));
-    system.until("the stage is watched by both", |system| {
+    system.until("the PVs are watched", |system| {
         [&leader, &standby].iter().all(|pod| {
             let items = system.alarms(pod);
             items.len() == 2
@@ -56,7 +53,7 @@ fn alarms_go_on_when_a_node_dies_and_while_the_servers_are_upgraded() {
     all_is_well(&system);
 
     // raised, and acknowledged by way of the one that only stands by
-    system.limit(10);
+    system.put("TEMP", "90");
     system.until_severity(&standby, "TEMP", "MAJOR");
     let acknowledged = system.asked(&standby, &["alarm", "ack", &system.pv("TEMP")]);
     assert!(
@@ -65,21 +62,23 @@ fn alarms_go_on_when_a_node_dies_and_while_the_servers_are_upgraded() {
     );
     system.until_severity(&leader, "TEMP", "MAJOR_ACK");
 
-    private.kill(&node);
+    private.kill(&system.node_of(&leader));
     let killed = Instant::now();
-    system.put("SIM:SENSOR", "Broken");
+    system.put("INTERLOCK", "90");
     system.until_severity(&standby, "INTERLOCK", "MAJOR");
     let silent = killed.elapsed();
     assert!(silent < TAKE_OVER, "nobody led for {silent:?}");
     assert_eq!(system.leader(), standby);
+    system.until_severity(&standby, "TEMP", "MAJOR_ACK");
     system.asked(&standby, &["alarm", "ack", &system.pv("INTERLOCK")]);
     system.until_severity(&standby, "INTERLOCK", "MAJOR_ACK");
 
     private.repair();
     system.until("both servers are ready", System::servers_are_ready);
-    system.put("SIM:SENSOR", "Good");
-    system.limit(100);
-    system.until_severity(&standby, "TEMP", "OK");
+    for name in ["TEMP", "INTERLOCK"] {
+        system.put(name, "20");
+        system.until_severity(&standby, name, "OK");
+    }
 
     nothing_is_missed_by_an_upgrade(&mut system);
     helm_has_the_same(&mut system);
@@ -159,8 +158,8 @@ fn nothing_is_missed_by_an_upgrade(system: &mut System) {
     let mut wanted = Vec::new();
     let mut upgrade = Some(upgrade);
     while let Some(running) = upgrade.take() {
-        for (limit, severity) in [(10, "MAJOR"), (100, "OK")] {
-            system.limit(limit);
+        for (value, severity) in [("90", "MAJOR"), ("20", "OK")] {
+            system.put("TEMP", value);
             wanted.push(severity.to_owned());
             // nothing to await: the alarm is to be as long as one is that two servers hear
             std::thread::sleep(Duration::from_secs(3));
@@ -196,8 +195,8 @@ fn helm_has_the_same(system: &mut System) {
     let pod = system.pod(&leader);
     assert_eq!(pod["status"]["podIP"], pod["status"]["hostIP"]);
     all_is_well(system);
-    system.limit(10);
-    system.until_severity(&leader, "TEMP", "MAJOR");
-    system.limit(100);
-    system.until_severity(&leader, "TEMP", "OK");
+    for (value, severity) in [("90", "MAJOR"), ("20", "OK")] {
+        system.put("TEMP", value);
+        system.until_severity(&leader, "TEMP", severity);
+    }
 }

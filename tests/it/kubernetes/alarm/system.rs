@@ -1,6 +1,6 @@
 //! What a site has around the alarm system, and how the test looks at it.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::alarm_server::bed::Process;
+use crate::alarm_server::bed::{Process, SERVE};
 use crate::beamline::TAG;
 use crate::context::repository;
-use crate::engine::Engine;
+use crate::engine::{Engine, wait_for};
 use crate::kubernetes::cluster::{Cluster, succeed};
 use crate::kubernetes::site::Site;
 use crate::port::free_port;
@@ -22,15 +22,12 @@ use crate::versions::repository::GitRepository;
 const PATIENCE: Duration = Duration::from_mins(3);
 /// The configuration of `alarm/values-staging.yaml`.
 const CONFIGURATION: &str = "Staging";
+/// Exit code when bus or server do not answer; docs/exit-codes.md.
+const NO_ANSWER: i32 = 14;
 const TOKENS: &str = "\
 viewer panel only-for-tests-panel
 operator alice only-for-tests-alice
 ";
-
-/// The node of the test bed that is not this one.
-pub(super) fn other_node(node: &str) -> &'static str {
-    if node == "node-1" { "node-2" } else { "node-1" }
-}
 
 /// Kafka on this machine's address in the network of the nodes; ends with this process.
 struct Kafka {
@@ -89,35 +86,36 @@ impl Deploying {
 pub(super) struct System {
     site: Site,
     kafka: Kafka,
+    machine: Ipv4Addr,
+    _ioc: Process,
     _git: Process,
     namespace: String,
-    instance: String,
 }
 
 impl System {
-    /// All but the alarm system itself and the IOC; `None` where a part is missing.
+    /// All but the alarm system itself; `None` where a part is missing.
     pub(super) fn new(cluster: &Cluster) -> Option<Self> {
-        let site = Site::on(cluster)?;
+        let engine = Engine::shared()?;
+        let python = part("softioc.sh", "SOFTIOC_PYTHON")?;
+        let site = Site::without_image(cluster);
         let [a, b, c, _] = cluster.broadcast().octets();
         // tests/testbed/kubernetes/network.bash
         let machine = Ipv4Addr::new(a, b, c, 1);
         let kafka = Kafka::start(machine)?;
-        make_image(&site);
+        make_image(&site, engine);
         let namespace = format!("{}-alarm", site.name());
         cluster.apply(&format!(
             "{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}, labels: {{pod-security.kubernetes.io/enforce: restricted}}}}}}"
         ));
-        let instance = site.add("ea-ioc-01");
-        let pv = |name: &str| format!("{}:STAGE:{name}", instance.to_uppercase());
+        let ioc = soft_ioc(&python, &site, machine);
+        let [temperature, interlock] = ["TEMP", "INTERLOCK"].map(|name| pv(&site, name));
         let git = GitRepository::new(site.root().join("git/alarms"));
         git.git(&["checkout", "--quiet", "-b", "staging"]);
         git.write(
             "alarms.yaml",
             &format!(
-                "configuration: {CONFIGURATION}\ngroups:\n  Stage:\n    pvs:\n      {}:\n        description: temperature\n        latching: false\n      \
-                 {}:\n        description: interlock\n",
-                pv("TEMP"),
-                pv("INTERLOCK")
+                "configuration: {CONFIGURATION}\ngroups:\n  Stage:\n    pvs:\n      {temperature}:\n        description: temperature\n        latching: false\n      \
+                 {interlock}:\n        description: interlock\n        latching: false\n"
             ),
         )
         .commit();
@@ -133,18 +131,19 @@ impl System {
         let system = Self {
             site,
             kafka,
+            machine,
+            _ioc: ioc,
             _git: served,
             namespace,
-            instance,
         };
-        system.write_values(&format!("git://{machine}:{port}/alarms"), [a, b, c]);
+        system.write_values(&format!("git://{machine}:{port}/alarms"));
         system.make_secrets();
         system.make_volume();
         Some(system)
     }
 
     /// What this site is, beside the values that come with the chart.
-    fn write_values(&self, url: &str, [a, b, c]: [u8; 3]) {
+    fn write_values(&self, url: &str) {
         self.site.write(
             "site.yaml",
             format!(
@@ -153,10 +152,12 @@ image: {{tag: {TAG}}}
 configurations:
   - name: {CONFIGURATION}
     git: {{url: '{url}', branch: staging, path: alarms.yaml, every: 2s, prune: true}}
-channelAccess: {{addressList: {a}.{b}.{c}.11 {a}.{b}.{c}.12}}
+channelAccess: {{addressList: {}}}
+priorityClass: {{create: true}}
 logger: {{spool: {{storageClass: {}}}}}
 kafka: {{bootstrap: '{}', propertiesSecret: alarm-kafka}}
 ",
+                self.machine,
                 self.namespace,
                 self.kafka.value("KAFKA_SASL_SERVERS")
             ),
@@ -269,26 +270,21 @@ spec:
         succeed(command);
     }
 
-    /// The IOC whose PVs are watched, on a node.
-    pub(super) fn deploy_ioc(&self, node: &str) {
-        self.site.set(&self.instance, &format!("nodeName: {node}"));
-        self.site.succeed(&["deploy", &self.instance, "--yes"]);
-    }
-
-    /// A PV of the sample stage.
-    pub(super) fn pv(&self, name: &str) -> String {
-        format!("{}:STAGE:{name}", self.instance.to_uppercase())
-    }
-
-    /// Writes a PV of the sample stage.
+    /// Writes a PV: above 80 it is an alarm.
     pub(super) fn put(&self, name: &str, value: &str) {
-        self.site
-            .put(&self.instance, &format!("STAGE:{name}"), value);
+        let pv = self.pv(name);
+        wait_for(self.client().put(&pv, value, PATIENCE))
+            .unwrap_or_else(|error| panic!("{pv}: {error}"));
     }
 
-    /// Above which temperature there is an alarm; it is about 20.
-    pub(super) fn limit(&self, value: u8) {
-        self.put("TEMP.HIHI", &value.to_string());
+    fn client(&self) -> ca::Client {
+        let address = SocketAddrV4::new(self.machine, 5064);
+        ca::Client::new(ca::Configuration::for_addresses([address]))
+    }
+
+    /// A PV of the IOC.
+    pub(super) fn pv(&self, name: &str) -> String {
+        pv(&self.site, name)
     }
 
     /// `ioc` on this machine, in the namespace of the alarm system.
@@ -306,20 +302,31 @@ spec:
         self.site.refuse(&arguments)
     }
 
-    /// `ioc alarm …` of an operator on this machine, who asks the API of a pod.
+    /// `ioc alarm …` of an operator on this machine, who asks the API of a pod; it must succeed.
     pub(super) fn asked(&self, pod: &str, arguments: &[&str]) -> String {
+        succeed(self.asking(pod, arguments))
+    }
+
+    fn asking(&self, pod: &str, arguments: &[&str]) -> Command {
         let api = format!("http://{}:4730", self.address(pod));
         let who = ["--server", &api, "--token-file", "alice.token"];
-        self.site.succeed(&[arguments, &who].concat())
+        self.site.command(&[arguments, &who].concat())
     }
 
-    /// The PVs as a server shows them.
+    /// The PVs as a server shows them; none while it is not there or nobody leads.
     pub(super) fn alarms(&self, pod: &str) -> Vec<Value> {
-        let text = self.asked(pod, &["-o", "json", "alarm", "ls"]);
-        serde_json::from_str(&text).unwrap()
+        let output = self
+            .asking(pod, &["-o", "json", "alarm", "ls"])
+            .output()
+            .unwrap();
+        if output.status.code() == Some(NO_ANSWER) {
+            return Vec::new();
+        }
+        assert!(output.status.success(), "{}", self.site.report(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// Waits until a server shows a severity of a PV of the stage.
+    /// Waits until a server shows a severity of a PV.
     pub(super) fn until_severity(&self, pod: &str, name: &str, severity: &str) {
         let pv = self.pv(name);
         self.until(&format!("{pv} is {severity} on {pod}"), |system| {
@@ -329,7 +336,7 @@ spec:
         });
     }
 
-    /// Severities of a PV of the stage in the history, in their order.
+    /// Severities of a PV in the history, in their order.
     pub(super) fn changes(&self, name: &str) -> Vec<String> {
         let pv = self.pv(name);
         let words = "ioc -o json alarm log --changes --since 1h --pv";
@@ -484,9 +491,35 @@ spec:
     }
 }
 
+fn pv(site: &Site, name: &str) -> String {
+    format!("{}:{name}", site.name().to_uppercase())
+}
+
+/// An IOC on this machine, for searches and broadcasts of the nodes.
+fn soft_ioc(python: &str, site: &Site, machine: Ipv4Addr) -> Process {
+    let mut records = String::new();
+    for name in ["TEMP", "INTERLOCK"] {
+        records.push_str(&format!(
+            "record(ao, \"{}\") {{\n field(PINI, \"YES\")\n field(VAL, \"20\")\n field(HIHI, \"80\")\n field(HHSV, \"MAJOR\")\n}}\n",
+            pv(site, name)
+        ));
+    }
+    let records = site.write("records.db", records);
+    let broadcast = site.cluster().broadcast();
+    let mut ioc = Process::start(
+        Command::new(python)
+            .args(["-c", SERVE])
+            .arg(records)
+            .env("EPICS_CAS_INTF_ADDR_LIST", format!("{machine} {broadcast}"))
+            .env("EPICS_CAS_BEACON_ADDR_LIST", broadcast.to_string())
+            .env("EPICS_CAS_AUTO_BEACON_ADDR_LIST", "NO"),
+    );
+    ioc.line(&["iocRun: All initialization complete"]);
+    ioc
+}
+
 /// Makes the image of `ioc` as `make image` does, of the program that is tested, and takes it to the nodes.
-fn make_image(site: &Site) {
-    let engine = Engine::shared().unwrap();
+fn make_image(site: &Site, engine: &Engine) {
     let folder = site.root().join("containers");
     let copied = Command::new("cp")
         .arg("-a")
