@@ -121,8 +121,9 @@ impl System {
         .commit();
         let port = free_port();
         let mut served = Process::start(
-            Command::new("git")
-                .args(["daemon", "--export-all", "--reuseaddr", "--verbose"])
+            // not `git daemon`, which starts this one and would leave it behind when it is killed
+            Command::new(git_programs().join("git-daemon"))
+                .args(["--export-all", "--reuseaddr", "--verbose"])
                 .arg(format!("--listen={machine}"))
                 .arg(format!("--port={port}"))
                 .arg(format!("--base-path={}", site.root().join("git").display())),
@@ -489,6 +490,13 @@ spec:
             std::thread::sleep(Duration::from_millis(200));
         }
     }
+}
+
+/// Where git has its parts.
+fn git_programs() -> PathBuf {
+    let mut command = Command::new("git");
+    command.arg("--exec-path");
+    succeed(command).trim().into()
 }
 
 fn pv(site: &Site, name: &str) -> String {
