@@ -98,6 +98,7 @@ fn replica(args: &ServeArgs, is_kafka: bool, host: &str) -> Option<Replica> {
 fn api(args: &ServeArgs, server: &project::ServerTable) -> ApiSettings {
     let mut api = ApiSettings::default();
     set(&mut api.address, args.listen.or(server.listen));
+    api.advertised = args.advertise;
     api.token_file = args
         .token_file
         .as_ref()

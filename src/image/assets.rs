@@ -18,7 +18,9 @@ use crate::image::script::patch_path;
 const APPLICATION: &str = "application";
 
 /// Most bytes that the small files of one folder may have together.
-const LARGEST_FOLDER: u64 = 64 * 1024 * 1024;
+const LARGEST_FOLDER: u64 = 64 << 20;
+/// The same beside a Dockerfile, which may bring a program along.
+const LARGEST_CONTEXT: u64 = 1 << 30;
 
 #[derive(RustEmbed)]
 #[folder = "generic-iocs/application"]
@@ -52,7 +54,7 @@ pub struct Assets {
 pub fn read(layer: &Layer<'_>, folder: &Path) -> io::Result<Assets> {
     let mut assets = Assets::default();
     if let Content::Dockerfile(_) = layer.image.content {
-        assets.dockerfile = read_folder(layer.image.file.folder(), "")?;
+        assets.dockerfile = read_folder(layer.image.file.folder(), "", LARGEST_CONTEXT)?;
         return Ok(assets);
     }
     for placed in &layer.own {
@@ -72,6 +74,7 @@ pub fn read(layer: &Layer<'_>, folder: &Path) -> io::Result<Assets> {
             files.extend(read_folder(
                 &module.file.folder().join(&overlay.value),
                 "overlay/",
+                LARGEST_FOLDER,
             )?);
         }
         assets.modules.insert(module.name.clone(), files);
@@ -88,7 +91,7 @@ pub fn read(layer: &Layer<'_>, folder: &Path) -> io::Result<Assets> {
         let sources = layer.image.file.folder().join(&sources.value);
         assets
             .application
-            .extend(read_folder(&sources, "sources/")?);
+            .extend(read_folder(&sources, "sources/", LARGEST_FOLDER)?);
     }
     assets.scripts = own_or_embedded::<EmbeddedScripts>(&folder.join(SCRIPTS))?;
     Ok(assets)
@@ -96,7 +99,7 @@ pub fn read(layer: &Layer<'_>, folder: &Path) -> io::Result<Assets> {
 
 fn own_or_embedded<E: RustEmbed>(folder: &Path) -> io::Result<Files> {
     if folder.is_dir() {
-        return read_folder(folder, "");
+        return read_folder(folder, "", LARGEST_FOLDER);
     }
     let files = E::iter().filter_map(|name| {
         let content = E::get(&name)?.data.into_owned();
@@ -112,8 +115,8 @@ fn own_or_embedded<E: RustEmbed>(folder: &Path) -> io::Result<Files> {
     Ok(files.collect())
 }
 
-/// All files below a folder, without build products and version control.
-fn read_folder(folder: &Path, prefix: &str) -> io::Result<Files> {
+/// All files below a folder, without build products and version control; together they have at most `largest` bytes.
+fn read_folder(folder: &Path, prefix: &str, largest: u64) -> io::Result<Files> {
     let mut files = Files::new();
     let mut size = 0;
     let walk = walkdir::WalkDir::new(folder)
@@ -143,9 +146,9 @@ fn read_folder(folder: &Path, prefix: &str) -> io::Result<Files> {
         } else if entry.file_type().is_file() {
             let metadata = entry.metadata()?;
             size += metadata.len();
-            if size > LARGEST_FOLDER {
+            if size > largest {
                 return Err(io::Error::other(format!(
-                    "`{}` has more than {LARGEST_FOLDER} bytes",
+                    "`{}` has more than {largest} bytes",
                     folder.display()
                 )));
             }

@@ -289,25 +289,27 @@ async fn clean_up(work: tempfile::TempDir) -> CommandResult<()> {
         )));
     }
     let kept = work.keep();
-    let removed = tokio::time::timeout(CLEAN_UP, async {
-        while let Err(error) = fs_err::tokio::remove_dir_all(&kept).await {
-            if error.kind() == std::io::ErrorKind::NotFound {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+    // ten thousand files take as long as they take; only failing has an end
+    let mut failing_since = None;
+    while let Err(error) = fs_err::tokio::remove_dir_all(&kept).await {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            break;
         }
-    })
-    .await;
-    removed.map_err(|_still_there| {
-        CommandError::new(
-            ErrorKind::System,
-            format!("failed to remove `{}`", kept.display()),
-        )
-        .hint(format!(
-            "`rm -r {}` when nothing uses it any more",
-            kept.display()
-        ))
-    })
+        let since = failing_since.get_or_insert_with(tokio::time::Instant::now);
+        if since.elapsed() > CLEAN_UP {
+            return Err(CommandError::new(
+                ErrorKind::System,
+                format!("failed to remove `{}`", kept.display()),
+            )
+            .caused_by(error)
+            .hint(format!(
+                "`rm -r {}` when nothing uses it any more",
+                kept.display()
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
 }
 
 /// The first mount point below a folder, from the text of `/proc/self/mountinfo`.

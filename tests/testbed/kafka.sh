@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Real Apache Kafka brokers on the loopback interface: one, or three that keep copies for each other.
+# Real Apache Kafka brokers, on the loopback interface if nothing else is said: one, or three that keep copies for each other.
 #
 #   kafka.sh [OPTION]... up             start it, and wait until it answers; idempotent
 #   kafka.sh [OPTION]... env            print the environment
@@ -14,10 +14,11 @@
 #   --version V      of Kafka (default: 4.1.0); a name keeps the version that it was started with
 #   --nodes N        1 or 3
 #   --secure         also listeners with TLS and logins
+#   --listen IP      an address of this machine that clients come to, such as that of a test bed's bridge (default: 127.0.0.1)
 #   --die-with PID   is ended when that process ends
 #
 # The environment:
-#   KAFKA_SERVERS=127.0.0.1:PORT[,…]   no TLS, no login
+#   KAFKA_SERVERS=IP:PORT[,…]   no TLS, no login
 # and with --secure, where topics are closed to everybody but `operator` (and to those without a login):
 #   KAFKA_TLS_SERVERS      TLS
 #   KAFKA_MUTUAL_SERVERS   TLS that wants a certificate of the client
@@ -40,13 +41,14 @@ fail() { printf '%s: error: %s\n' "$program" "$1" >&2; shift; for line in "$@"; 
 usage() { sed -n '2,/^$/{s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 . "$bed/part.bash"
 
-name=default version= nodes= secure= watcher=
+name=default version= nodes= secure= listen= watcher=
 while [ $# -gt 0 ]; do
     case $1 in
         --name) name=$2; shift 2 ;;
         --version) version=$2; shift 2 ;;
         --nodes) nodes=$2; shift 2 ;;
         --secure) secure=yes; shift ;;
+        --listen) listen=$2; shift 2 ;;
         --die-with) watcher=$2; shift 2 ;;
         *) break ;;
     esac
@@ -54,7 +56,7 @@ done
 [ $# -gt 0 ] || usage
 state=$home/state/$name
 if [ -e "$state/settings" ]; then . "$state/settings"; fi
-: "${version:=4.1.0}" "${nodes:=1}"
+: "${version:=4.1.0}" "${nodes:=1}" "${listen:=127.0.0.1}"
 library=$home/$version/lib
 
 fetch() {
@@ -77,7 +79,7 @@ certificates() {
         done
         for one in server client; do
             openssl req -newkey rsa:2048 -nodes -subj "/CN=$one" -keyout $one.key -out $one.csr
-            openssl x509 -req -in $one.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -out $one.crt -extfile <(echo 'subjectAltName=IP:127.0.0.1')
+            openssl x509 -req -in $one.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -out $one.crt -extfile <(echo "subjectAltName=IP:$listen")
         done
         cat client.key client.crt ca.pem >client.pem
         cat server.key server.crt ca.pem >server.pem
@@ -93,7 +95,7 @@ listener_names() { if [ -n "$secure" ]; then echo PLAIN TLS MUTUAL SASL; else ec
 configure() { # NODE
     local node=$1 listeners= one voters= i jaas=org.apache.kafka.common.security
     local -n ports=ports_$node
-    for one in $(listener_names); do listeners+="$one://127.0.0.1:${ports[$one]},"; done
+    for one in $(listener_names); do listeners+="$one://$listen:${ports[$one]},"; done
     for i in $(seq "$nodes"); do
         local -n others=ports_$i
         voters+="$i@127.0.0.1:${others[CONTROLLER]},"
@@ -147,7 +149,7 @@ create() {
     local node one numbers identifier scram=()
     rm -rf "$state"
     mkdir -p "$state"
-    read -ra numbers < <(free_ports $((nodes * 5)))
+    read -ra numbers < <(free_ports $((nodes * 5)) "$listen")
     for node in $(seq "$nodes"); do
         declare -gA "ports_$node"
         local -n of_node=ports_$node
@@ -168,7 +170,7 @@ create() {
         java_class kafka.tools.StorageTool format -t "$identifier" -c "$state/$node/server.properties" "${scram[@]}" >"$state/$node/format.log" 2>&1 ||
             { tail -n 5 "$state/$node/format.log" >&2; fail "Kafka cannot format its folder (log: \`$state/$node/format.log\`)"; }
     done
-    { declare -p version nodes secure; for node in $(seq "$nodes"); do declare -p "ports_$node"; done; } | sed 's/^declare -A /declare -gA /' >"$state/settings"
+    { declare -p version nodes secure listen; for node in $(seq "$nodes"); do declare -p "ports_$node"; done; } | sed 's/^declare -A /declare -gA /' >"$state/settings"
 }
 
 pid_of() { cat "$state/$1/pid" 2>/dev/null || true; }
@@ -216,7 +218,7 @@ servers() { # LISTENER
     local node answer=
     for node in $(seq "$nodes"); do
         local -n at=ports_$node
-        answer+=127.0.0.1:${at[$1]},
+        answer+=$listen:${at[$1]},
     done
     echo "${answer%,}"
 }

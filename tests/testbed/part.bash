@@ -37,16 +37,16 @@ maven_fetch() {
         { tail -n 5 "$folder/log" >&2; fail "maven cannot fetch $what (log: \`$folder/log\`)"; }
 }
 
-# free_ports COUNT: ports that are free now, and that the kernel does not give to others while a part is down: below its own
-# range.
+# free_ports COUNT [IP]: ports of an address (default: 127.0.0.1) that are free now, and that the kernel does not give to
+# others while a part is down: below its own range.
 free_ports() {
-    python3 - "$1" <<'PYTHON'
+    python3 - "$1" "${2:-127.0.0.1}" <<'PYTHON'
 import random, socket, sys
 taken = []
 while len(taken) < int(sys.argv[1]):
     one = socket.socket()
     try:
-        one.bind(("127.0.0.1", random.randrange(15000, 32000)))
+        one.bind((sys.argv[2], random.randrange(15000, 32000)))
         taken.append(one)
     except OSError:
         pass

@@ -52,13 +52,15 @@ alarm/configuration: {{ . | quote }}
 {{- end -}}
 {{- end -}}
 
-{{- /* The options that name the bus: (dict "root" $). */ -}}
-{{- define "alarm.kafka.arguments" -}}
-- --kafka
-- {{ include "alarm.kafka.bootstrap" .root | quote }}
+{{- /* What names the bus, as variables: who runs `ioc alarm …` in a pod means the same one. (dict "root" $ "configuration" …) */ -}}
+{{- define "alarm.bus" -}}
+- name: IOC_ALARM_CONFIG
+  value: {{ .configuration | quote }}
+- name: IOC_KAFKA
+  value: {{ include "alarm.kafka.bootstrap" .root | quote }}
 {{- if or .root.Values.kafka.strimzi.enabled .root.Values.kafka.propertiesSecret }}
-- --kafka-properties
-- /run/alarm/kafka/client.properties
+- name: IOC_KAFKA_PROPERTIES
+  value: /run/alarm/kafka/client.properties
 {{- end }}
 {{- end -}}
 
@@ -114,6 +116,10 @@ group of the pod. (dict "root" $ "user" "name of the Strimzi user" "secrets" lis
         esac
         cat "$file" > "$to/$(basename "$file")"
       done
+      # whoever looks around in the pod is the first viewer of the list
+      if [ -f /run/alarm/secrets/tokens ]; then
+        sed -n 's/^ *viewer  *[^ ]*  *\([^ ]*\) *$/\1/p' /run/alarm/secrets/tokens | head -n 1 > /run/alarm/viewer
+      fi
       {{- if .root.Values.kafka.strimzi.enabled }}
       {
         echo security.protocol=SASL_SSL

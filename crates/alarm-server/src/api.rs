@@ -5,6 +5,7 @@
 pub mod auth;
 mod configuration;
 mod events;
+pub(crate) mod forward;
 mod health;
 mod items;
 mod operations;
@@ -54,6 +55,8 @@ pub struct Api {
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) log: Option<Arc<dyn LogControl>>,
+    /// Passes requests on while this server stands by, if the replicas reach each other.
+    pub(crate) forward: Option<forward::Forward>,
     pub(crate) standing: tokio::sync::watch::Receiver<Standing>,
     pub(crate) stop: CancellationToken,
 }

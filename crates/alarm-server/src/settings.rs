@@ -1,6 +1,6 @@
 //! How an alarm server is set: plain values, resolved by whoever starts it.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -108,6 +108,9 @@ pub struct Documents {
 pub struct ApiSettings {
     /// Where it listens; port 0 lets the system choose.
     pub address: SocketAddr,
+    /// At which address others reach it, if they do so at another than that on which it listens. Replicas that say so pass
+    /// requests on to the one that leads.
+    pub advertised: Option<IpAddr>,
     /// File with the tokens. Needed on any address that is not loopback.
     pub token_file: Option<PathBuf>,
     /// Names by which the server may be called (`Host`), beside the loopback ones and the address itself.
@@ -132,6 +135,7 @@ impl Default for ApiSettings {
     fn default() -> Self {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            advertised: None,
             token_file: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
@@ -142,6 +146,15 @@ impl Default for ApiSettings {
             documents: None,
             beside: None,
         }
+    }
+}
+
+impl ApiSettings {
+    /// Where others find the API that listens there.
+    pub(crate) fn told(&self, listening: SocketAddr) -> SocketAddr {
+        self.advertised.map_or(listening, |address| {
+            SocketAddr::new(address, listening.port())
+        })
     }
 }
 

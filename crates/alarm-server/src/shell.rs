@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actions::{Actions, SetupError};
 use crate::api::auth::{Access, AccessError};
+use crate::api::forward::Forward;
 use crate::api::{Api, Listening, LogControl, bind};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -64,6 +65,9 @@ pub enum ShellError {
     /// The control API is not safe as it is set.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// Requests cannot be passed on to the leader.
+    #[error("the client that passes requests on to the leader cannot be made")]
+    Forward(#[source] reqwest::Error),
     /// Automated actions cannot be set up.
     #[error(transparent)]
     Actions(#[from] SetupError),
@@ -95,7 +99,7 @@ impl ShellError {
                 "`--replica` starts one that stands by and takes over when that one ends"
                     .to_owned(),
             ),
-            Self::Listen { .. } | Self::Actions(_) | Self::Pvs => None,
+            Self::Listen { .. } | Self::Forward(_) | Self::Actions(_) | Self::Pvs => None,
         }
     }
 }
@@ -124,6 +128,7 @@ pub struct Shell {
     readiness: Arc<Readiness>,
     actions: Actions,
     api: Option<(Place, Arc<Access>)>,
+    forward: Option<Forward>,
     standing: watch::Sender<Standing>,
     address: watch::Sender<Option<SocketAddr>>,
     log: Option<Arc<dyn LogControl>>,
@@ -200,9 +205,17 @@ impl Shell {
                 Some((place, access))
             }
         };
-        let address = match &api {
-            Some((Place::Now(listening), _access)) => Some(listening.address()),
-            Some((Place::WhenLeading(_), _)) | None => None,
+        let address = match (&api, &settings.api) {
+            (Some((Place::Now(listening), _access)), Some(api)) => {
+                Some(api.told(listening.address()))
+            }
+            _ => None,
+        };
+        let forward = match (address, &settings.api) {
+            (Some(own), Some(api)) if api.advertised.is_some() => {
+                Some(Forward::new(own, api.request_timeout).map_err(ShellError::Forward)?)
+            }
+            _ => None,
         };
         Ok(Self {
             standing: watch::Sender::new(Standing::Starting),
@@ -218,16 +231,17 @@ impl Shell {
             metrics,
             actions,
             api,
+            forward,
             log,
         })
     }
 
-    /// Where the control API listens.
+    /// Where others find the control API.
     pub fn address(&self) -> Option<SocketAddr> {
         *self.address.borrow()
     }
 
-    /// Where the control API listens; one that stands by may have none yet.
+    /// Where others find the control API; one that stands by may have none yet.
     pub fn addresses(&self) -> watch::Receiver<Option<SocketAddr>> {
         self.address.subscribe()
     }
@@ -268,6 +282,7 @@ impl Shell {
                 readiness: Arc::clone(&self.readiness),
                 bus: Arc::clone(&self.bus),
                 log: self.log.clone(),
+                forward: self.forward.clone(),
                 standing: self.standing.subscribe(),
                 stop: api_stop.clone(),
             };
@@ -405,7 +420,7 @@ async fn serve_api(
             }
         }
     };
-    address.send_replace(Some(listening.address()));
+    address.send_replace(Some(api.settings.told(listening.address())));
     listening.serve(api, stop).await;
 }
 

@@ -36,6 +36,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESS:PORT", env = "IOC_ALARM_LISTEN")]
     pub listen: Option<SocketAddr>,
 
+    /// Address at which others reach the control API, if it listens on all; replicas then pass requests on to the one that leads
+    #[arg(long, value_name = "IP", env = "IOC_ALARM_ADVERTISE")]
+    pub advertise: Option<std::net::IpAddr>,
+
     /// File with those who may use the control API: lines of `ROLE NAME TOKEN`
     #[arg(long, value_name = "FILE", env = "IOC_ALARM_SERVER_TOKENS")]
     pub token_file: Option<PathBuf>,

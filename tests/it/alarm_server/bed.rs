@@ -17,7 +17,7 @@ use crate::testbed::part;
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts an IOC with the file that is its argument; Channel Access only. It lives until its standard input ends.
-const SERVE: &str = "
+pub(crate) const SERVE: &str = "
 import sys
 from epicscorelibs import ioc
 ioc.iocshRegisterCommon()

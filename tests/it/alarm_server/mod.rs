@@ -6,6 +6,7 @@ mod api;
 pub(crate) mod bed;
 mod buses;
 mod doctor;
+mod forward;
 mod history;
 mod kafka;
 mod killed;

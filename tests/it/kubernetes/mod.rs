@@ -4,6 +4,7 @@
 //! Every test has a namespace and a services repository of its own; see [`site::Site`]. Faults of the cluster itself
 //! happen to one beside the shared one; see [`cluster::PrivateCluster`].
 
+mod alarm;
 mod at_once;
 mod bed;
 mod broken;

@@ -331,7 +331,7 @@ fn without_port(host: &str) -> &str {
 
 /// The guard in front of a route: refuses, or says who asks.
 pub(super) async fn guard(
-    State((api, needed)): State<(Api, Option<Role>)>,
+    State((api, needed, is_own)): State<(Api, Option<Role>, bool)>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -344,17 +344,24 @@ pub(super) async fn guard(
         .into_response();
     };
     if let Some(needed) = needed {
-        match api.access.check(request.headers(), needed, from) {
-            Ok(who) => {
-                request.extensions_mut().insert(who);
-            }
+        let who = match api.access.check(request.headers(), needed, from) {
+            Ok(who) => who,
             Err(problem) => return problem.into_response(),
+        };
+        let standing = api.standing.borrow().clone();
+        match standing {
+            Standing::Following(Some(leader)) if !is_own => {
+                return match &api.forward {
+                    Some(forward) => forward.pass(&leader, &who, request).await,
+                    None => Problem::following(Some(&leader)).into_response(),
+                };
+            }
+            Standing::Following(None) if needed >= Role::Operator => {
+                return Problem::following(None).into_response();
+            }
+            _ => {}
         }
-        if needed >= Role::Operator
-            && let Standing::Following(leader) = &*api.standing.borrow()
-        {
-            return Problem::following(leader.as_deref()).into_response();
-        }
+        request.extensions_mut().insert(who);
     }
     next.run(request).await
 }

@@ -21,6 +21,8 @@ pub struct Route {
     /// Who may use it; `None` for everybody.
     pub role: Option<Role>,
     handler: MethodRouter<Api>,
+    /// Whether each replica answers for itself; everything else is for the one that leads.
+    is_own: bool,
     /// Whether a whole configuration may be sent.
     is_large: bool,
 }
@@ -35,20 +37,26 @@ pub fn routes() -> Vec<Route> {
         path,
         role,
         handler,
+        is_own: false,
         is_large: false,
+    };
+    let own = |method, path, role, handler| Route {
+        is_own: true,
+        ..route(method, path, role, handler)
     };
     let large = |path, role, handler| Route {
         method: "post",
         path,
         role,
         handler,
+        is_own: false,
         is_large: true,
     };
     vec![
-        route("get", "/livez", None, get(health::live)),
-        route("get", "/readyz", None, get(health::ready)),
-        route("get", "/openapi.json", None, get(health::document)),
-        route("get", "/metrics", viewer, get(health::metrics)),
+        own("get", "/livez", None, get(health::live)),
+        own("get", "/readyz", None, get(health::ready)),
+        own("get", "/openapi.json", None, get(health::document)),
+        own("get", "/metrics", viewer, get(health::metrics)),
         route("get", "/v1/server", viewer, get(items::server)),
         route("get", "/v1/items", viewer, get(items::list)),
         route("get", "/v1/item", viewer, get(items::story)),
@@ -85,8 +93,8 @@ pub fn routes() -> Vec<Route> {
         ),
         large("/v1/configuration/diff", viewer, post(configuration::diff)),
         large("/v1/configuration/apply", admin, post(configuration::apply)),
-        route("get", "/v1/log", viewer, get(health::log)),
-        route("put", "/v1/log", admin, put(health::set_log)),
+        own("get", "/v1/log", viewer, get(health::log)),
+        own("put", "/v1/log", admin, put(health::set_log)),
     ]
 }
 
@@ -102,11 +110,14 @@ pub(super) fn router(api: &Api) -> Router {
         let handler = route
             .handler
             .layer(DefaultBodyLimit::max(limit))
-            .layer(from_fn_with_state((api.clone(), route.role), guard));
+            .layer(from_fn_with_state(
+                (api.clone(), route.role, route.is_own),
+                guard,
+            ));
         router = router.route(route.path, handler);
     }
     if let Some(beside) = api.settings.beside.clone() {
-        let viewer = (api.clone(), Some(Role::Viewer));
+        let viewer = (api.clone(), Some(Role::Viewer), true);
         router = router.merge(
             beside
                 .with_state(())

@@ -115,6 +115,11 @@ async fn by_release(cluster: &Cluster, name: &str) -> CommandResult<Instance> {
     let known = BTreeSet::from([name.to_owned()]);
     let all = instances(seen.workloads, &known);
     let names: Vec<String> = all.iter().map(|instance| instance.name.clone()).collect();
+    let parts: Vec<String> = all
+        .iter()
+        .filter(|instance| instance.workload.release.as_deref() == Some(name))
+        .map(|instance| format!("`{}`", instance.name))
+        .collect();
     if let Some(instance) = all.into_iter().find(|instance| instance.name == name) {
         return Ok(instance);
     }
@@ -123,12 +128,19 @@ async fn by_release(cluster: &Cluster, name: &str) -> CommandResult<Instance> {
     {
         return Err(error);
     }
+    if !parts.is_empty() {
+        return Err(CommandError::new(
+            ErrorKind::NotFound,
+            format!("release `{name}` has several parts, none of that name"),
+        )
+        .hint(format!("name one of {}", parts.join(", "))));
+    }
     if seen.releases.get(&cluster.namespace, name).is_some() {
         return Err(CommandError::new(
             ErrorKind::NotFound,
             format!("release `{name}` has nothing in {} that runs", scope.name()),
         )
-        .hint(format!("`ioc status {name}` tells more")));
+        .hint(format!("`ioc history {name}` tells what became of it")));
     }
     let error = CommandError::not_found(format!("`{name}` is not deployed in {}", scope.name()));
     Err(match nearest(name, names.iter().map(String::as_str)) {
