@@ -19,6 +19,8 @@ pub struct Timing {
     pub margin: Duration,
     /// How long each of those who go first gets to take the place.
     pub turn: Duration,
+    /// So much longer is waited for one that has taken the right to write and reads, before it speaks.
+    pub reading: Duration,
 }
 
 impl Default for Timing {
@@ -28,6 +30,7 @@ impl Default for Timing {
             silence: Duration::from_millis(1500),
             margin: Duration::from_millis(300),
             turn: Duration::from_millis(700),
+            reading: Duration::from_millis(1500),
         }
     }
 }
@@ -50,6 +53,8 @@ pub enum Event {
     Deaf,
     /// Somebody has written with the right to write: one leads, or is about to.
     Written,
+    /// Somebody else has taken the right to write, and is about to lead.
+    Begun,
     /// The right to write was taken.
     Taken,
     /// Somebody else was faster, or it did not work.
@@ -128,6 +133,8 @@ pub struct Election {
     is_free: bool,
     /// So many others go first.
     ahead: u32,
+    /// Another has taken the right to write and has not spoken yet.
+    is_begun: bool,
     heard: Duration,
     ticked: Duration,
     beaten: Duration,
@@ -144,6 +151,7 @@ impl Election {
             has_leader: term > 0,
             is_free: false,
             ahead: 0,
+            is_begun: false,
             heard: now,
             ticked: now,
             beaten: now,
@@ -187,6 +195,13 @@ impl Election {
             }
             Event::Deaf | Event::Written => {
                 self.heard = now;
+                None
+            }
+            Event::Begun => {
+                if self.role == Role::Following {
+                    self.heard = now;
+                    (self.is_begun, self.is_free) = (true, false);
+                }
                 None
             }
             Event::Taken => match self.role {
@@ -235,7 +250,10 @@ impl Election {
         match self.role {
             Role::Following => {
                 let silence = now.saturating_sub(self.heard);
-                let others = self.timing.turn * self.ahead;
+                let mut others = self.timing.turn * self.ahead;
+                if self.is_begun {
+                    others += self.timing.reading;
+                }
                 let (patience, why) = if self.is_free {
                     (others, Why::Farewell)
                 } else if self.has_leader {
@@ -268,6 +286,7 @@ impl Election {
         self.has_leader = true;
         self.heard = now;
         self.is_free = farewell;
+        self.is_begun = false;
         if farewell && self.ahead == 0 {
             self.take(Why::Farewell)
         } else {
@@ -280,6 +299,7 @@ impl Election {
             return None;
         }
         self.role = Role::Taking(why);
+        self.is_begun = false;
         Some(Wish::Take(why))
     }
 

@@ -36,6 +36,8 @@ const TURN_BYTES: usize = 4 * 1024 * 1024;
 const TRANSACTION_TIMEOUT: &str = "10000";
 /// How long one question to the brokers may take before it is asked again.
 const QUESTION: Duration = Duration::from_secs(5);
+/// How long the right is waited for before it is asked for again.
+const ASKING: Duration = Duration::from_millis(50);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long what is left is tried to be written when the writer is dropped.
@@ -361,7 +363,7 @@ impl Work {
             let producer: Producer =
                 ThreadedProducer::from_config_and_context(&self.config, self.deliveries.clone())
                     .map_err(|error| failure::creation(&self.servers, &error))?;
-            let error = match producer.init_transactions(QUESTION) {
+            let error = match initialize(&producer) {
                 Ok(()) => return Ok(producer),
                 Err(error) => error,
             };
@@ -557,6 +559,27 @@ impl Work {
             }
         }
         Err(KafkaError::MessageConsumption(Code::OperationTimedOut))
+    }
+}
+
+/// Asks for the right until the producer has it, as long as one question may take.
+///
+/// The library looks again after half a second when it has no connection yet, or while the brokers end a transaction of
+/// the one before; called again it looks at once, and nobody speaks meanwhile.
+fn initialize(producer: &Producer) -> Result<(), KafkaError> {
+    let begun = Instant::now();
+    loop {
+        let asked = Instant::now();
+        match producer.init_transactions(ASKING) {
+            Err(KafkaError::Transaction(of))
+                if of.is_retriable()
+                    && of.code() != Code::TransactionalIdAuthorizationFailed
+                    && begun.elapsed() < QUESTION =>
+            {
+                std::thread::sleep(ASKING.saturating_sub(asked.elapsed()));
+            }
+            ended => return ended,
+        }
     }
 }
 
