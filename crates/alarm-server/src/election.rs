@@ -19,7 +19,8 @@ pub struct Timing {
     pub margin: Duration,
     /// How long each of those who go first gets to take the place.
     pub turn: Duration,
-    /// So much longer is waited for one that has taken the right to write and reads, before it speaks.
+    /// So much longer is waited for one that has something to do before it speaks: it has taken the right to write and
+    /// reads, or the bus was away.
     pub reading: Duration,
 }
 
@@ -133,8 +134,8 @@ pub struct Election {
     is_free: bool,
     /// So many others go first.
     ahead: u32,
-    /// Another has taken the right to write and has not spoken yet.
-    is_begun: bool,
+    /// Another has taken the right to write, or begins to write anew, and has not spoken yet.
+    is_busy: bool,
     heard: Duration,
     ticked: Duration,
     beaten: Duration,
@@ -151,7 +152,7 @@ impl Election {
             has_leader: term > 0,
             is_free: false,
             ahead: 0,
-            is_begun: false,
+            is_busy: false,
             heard: now,
             ticked: now,
             beaten: now,
@@ -193,14 +194,18 @@ impl Election {
                 };
                 self.take(why)
             }
-            Event::Deaf | Event::Written => {
+            Event::Written => {
                 self.heard = now;
+                None
+            }
+            Event::Deaf => {
+                (self.heard, self.is_busy) = (now, true);
                 None
             }
             Event::Begun => {
                 if self.role == Role::Following {
                     self.heard = now;
-                    (self.is_begun, self.is_free) = (true, false);
+                    (self.is_busy, self.is_free) = (true, false);
                 }
                 None
             }
@@ -251,7 +256,7 @@ impl Election {
             Role::Following => {
                 let silence = now.saturating_sub(self.heard);
                 let mut others = self.timing.turn * self.ahead;
-                if self.is_begun {
+                if self.is_busy {
                     others += self.timing.reading;
                 }
                 let (patience, why) = if self.is_free {
@@ -286,7 +291,7 @@ impl Election {
         self.has_leader = true;
         self.heard = now;
         self.is_free = farewell;
-        self.is_begun = false;
+        self.is_busy = false;
         if farewell && self.ahead == 0 {
             self.take(Why::Farewell)
         } else {
@@ -299,7 +304,7 @@ impl Election {
             return None;
         }
         self.role = Role::Taking(why);
-        self.is_begun = false;
+        self.is_busy = false;
         Some(Wish::Take(why))
     }
 

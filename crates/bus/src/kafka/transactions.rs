@@ -491,13 +491,13 @@ impl Work {
                 KafkaError::Transaction(of) if of.txn_requires_abort() => {
                     return abort(producer, &error);
                 }
-                // the same question again: it goes on where it was
-                KafkaError::Transaction(of) if of.is_retriable() => {
-                    if self.shared.is_over_time() {
-                        return Ended::Unknown(error.to_string());
-                    }
-                }
+                // the same question again: it goes on where it was, and ends when the records' own time is over
+                KafkaError::Transaction(of) if of.is_retriable() => {}
+                KafkaError::Flush(Code::OperationTimedOut) => {}
                 _ => return Ended::Unknown(error.to_string()),
+            }
+            if self.shared.is_over_time() {
+                return Ended::Unknown(error.to_string());
             }
         }
     }
@@ -510,7 +510,17 @@ impl Work {
         let producer = self.begin(until_written)?;
         // from here on nothing of before can be written any more
         let newest = self.newest_mark(until_written)?;
-        if newest == Some(self.sequence) {
+        let is_written = newest == Some(self.sequence);
+        tracing::info!(
+            "`{}` is still ours; what was under way {}",
+            self.fence.name,
+            if is_written {
+                "is written"
+            } else {
+                "is written again"
+            }
+        );
+        if is_written {
             self.shared.settle(steps);
         }
         Ok(producer)
@@ -534,6 +544,9 @@ impl Work {
     fn read_mark(&self) -> Result<Option<(String, u64)>, KafkaError> {
         let consumer: BaseConsumer<Context> =
             BaseConsumer::from_config_and_context(&self.reading, self.deliveries.context.clone())?;
+        // A broker that has come back, or has just become the leader of the topic, does not know at once how far it is written,
+        // and would show an end that is too early. This question it answers only when it knows.
+        consumer.fetch_watermarks(&self.fence.topic, 0, QUESTION)?;
         let from = match self.deliveries.marked.load(Ordering::Acquire) {
             offset if offset < 0 => Offset::Beginning,
             // where the newest mark was that is known; later ones come after it
