@@ -7,7 +7,7 @@ use std::error::Error;
 use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use alarm::{Severity, Time};
 use alarm_server::clock::Clock;
@@ -46,7 +46,7 @@ fn set(pvs: &Scripted, line: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Warnings and errors go to standard error, so that a test that fails says why.
+/// What it says goes to standard error with milliseconds, so that a test that fails says why.
 struct Log(String);
 
 impl tracing::Subscriber for Log {
@@ -54,7 +54,7 @@ impl tracing::Subscriber for Log {
         let is_ours = ["alarm_server", "bus"]
             .iter()
             .any(|name| metadata.target().starts_with(name));
-        is_ours && *metadata.level() <= tracing::Level::WARN
+        is_ours && *metadata.level() <= tracing::Level::INFO
     }
 
     fn new_span(&self, _span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
@@ -74,7 +74,11 @@ impl tracing::Subscriber for Log {
         }
         let mut fields = Fields(String::new());
         event.record(&mut fields);
-        let line = format!("{}:{}\n", self.0, fields.0);
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let milliseconds = since.as_millis() % 1_000_000;
+        let line = format!("{milliseconds:06} {}:{}\n", self.0, fields.0);
         // a reader that is gone needs no log
         let _gone = std::io::stderr().write_all(line.as_bytes());
     }

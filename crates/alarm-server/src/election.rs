@@ -19,6 +19,9 @@ pub struct Timing {
     pub margin: Duration,
     /// How long each of those who go first gets to take the place.
     pub turn: Duration,
+    /// So much longer is waited for one that has something to do before it speaks: it has taken the right to write and
+    /// reads, or the bus was away.
+    pub reading: Duration,
 }
 
 impl Default for Timing {
@@ -28,6 +31,7 @@ impl Default for Timing {
             silence: Duration::from_millis(1500),
             margin: Duration::from_millis(300),
             turn: Duration::from_millis(700),
+            reading: Duration::from_millis(1500),
         }
     }
 }
@@ -50,6 +54,8 @@ pub enum Event {
     Deaf,
     /// Somebody has written with the right to write: one leads, or is about to.
     Written,
+    /// Somebody else has taken the right to write, and is about to lead.
+    Begun,
     /// The right to write was taken.
     Taken,
     /// Somebody else was faster, or it did not work.
@@ -128,6 +134,8 @@ pub struct Election {
     is_free: bool,
     /// So many others go first.
     ahead: u32,
+    /// Another has taken the right to write, or begins to write anew, and has not spoken yet.
+    is_busy: bool,
     heard: Duration,
     ticked: Duration,
     beaten: Duration,
@@ -144,6 +152,7 @@ impl Election {
             has_leader: term > 0,
             is_free: false,
             ahead: 0,
+            is_busy: false,
             heard: now,
             ticked: now,
             beaten: now,
@@ -185,8 +194,19 @@ impl Election {
                 };
                 self.take(why)
             }
-            Event::Deaf | Event::Written => {
+            Event::Written => {
                 self.heard = now;
+                None
+            }
+            Event::Deaf => {
+                (self.heard, self.is_busy) = (now, true);
+                None
+            }
+            Event::Begun => {
+                if self.role == Role::Following {
+                    self.heard = now;
+                    (self.is_busy, self.is_free) = (true, false);
+                }
                 None
             }
             Event::Taken => match self.role {
@@ -235,7 +255,10 @@ impl Election {
         match self.role {
             Role::Following => {
                 let silence = now.saturating_sub(self.heard);
-                let others = self.timing.turn * self.ahead;
+                let mut others = self.timing.turn * self.ahead;
+                if self.is_busy {
+                    others += self.timing.reading;
+                }
                 let (patience, why) = if self.is_free {
                     (others, Why::Farewell)
                 } else if self.has_leader {
@@ -268,6 +291,7 @@ impl Election {
         self.has_leader = true;
         self.heard = now;
         self.is_free = farewell;
+        self.is_busy = false;
         if farewell && self.ahead == 0 {
             self.take(Why::Farewell)
         } else {
@@ -280,6 +304,7 @@ impl Election {
             return None;
         }
         self.role = Role::Taking(why);
+        self.is_busy = false;
         Some(Wish::Take(why))
     }
 

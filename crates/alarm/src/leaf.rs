@@ -184,6 +184,14 @@ impl Leaf {
         leaf
     }
 
+    /// What a PV whose server went on up to this moment said, if that is what is known of it: with its value and its time.
+    pub(crate) fn recall(&mut self, heard: &State) {
+        let current = (self.current.severity, &self.current.message);
+        if !self.is_disabled() && current == (heard.severity, &heard.message) {
+            self.current = heard.clone();
+        }
+    }
+
     /// What a restart has to know.
     pub fn memory(&self) -> Memory {
         Memory {

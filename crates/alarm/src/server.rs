@@ -176,6 +176,8 @@ pub struct Server {
     mode: Mode,
     /// Before the start: the states that were published, until their leaves take them over.
     stored: HashMap<AlarmPath, ClientState>,
+    /// Before the start: digests of the texts of those states.
+    stored_texts: HashMap<AlarmPath, u64>,
     /// Before the start: the severities of groups that were published.
     stored_groups: HashMap<AlarmPath, Severity>,
     /// Before the start: what was remembered in the own topic.
@@ -213,6 +215,7 @@ impl Server {
             timers: BTreeSet::new(),
             mode: Mode::default(),
             stored: HashMap::new(),
+            stored_texts: HashMap::new(),
             stored_groups: HashMap::new(),
             own: HashMap::new(),
             echoes: HashMap::new(),
@@ -332,6 +335,7 @@ impl Server {
     pub fn start(&mut self, now: Time) -> Vec<Effect> {
         let standby = self.standby.take();
         self.stored_groups = HashMap::new();
+        self.stored_texts = HashMap::new();
         let complaints = self.settle(now);
         self.started = true;
         self.nag_at = self.settings.nag_period.map(|period| now.after(period));

@@ -13,12 +13,15 @@ use crate::ui::table::Table;
 
 /// A server that has not given a sign for so many times what it takes from one to the next is gone.
 const MISSED: u64 = 3;
+/// One of which so many are overdue may be gone.
+const OVERDUE: u64 = 2;
 
 /// A server.
 #[derive(Debug, Serialize)]
 struct Replica {
     name: String,
-    /// `leader`, `stand-by`, or `gone`: nothing was heard of the one that leads.
+    /// `leader`, `stand-by`, `silent`: one that stood by and should have said so again, or `gone`: nothing was heard of
+    /// the one that leads.
     role: &'static str,
     host: String,
     pid: u32,
@@ -77,16 +80,18 @@ fn list<'a>(records: impl Iterator<Item = (&'a String, &'a String)>, now: i64) -
         };
         let heard = u64::try_from(now.saturating_sub(sign.time)).unwrap_or(0);
         let is_gone = sign.farewell || heard > sign.every.saturating_mul(MISSED);
+        let is_silent = heard > sign.every.saturating_mul(OVERDUE);
         if !is_leader && (is_gone || found.iter().any(|leader| leader.name == sign.name)) {
             // one that leads by now has said before that it stands by
             continue;
         }
         found.push(Replica {
             name: sign.name,
-            role: match (is_leader, is_gone) {
-                (true, false) => "leader",
-                (true, true) => "gone",
-                (false, _) => "stand-by",
+            role: match (is_leader, is_gone, is_silent) {
+                (true, false, _) => "leader",
+                (true, true, _) => "gone",
+                (false, _, false) => "stand-by",
+                (false, _, true) => "silent",
             },
             host: sign.host,
             pid: sign.pid,
@@ -111,7 +116,7 @@ fn table(found: &[Replica]) -> Table {
             one.term.to_string(),
             one.since.clone(),
             one.lag.to_string(),
-            format!("{} ms ago", one.heard),
+            format!("{}.{} s ago", one.heard / 1000, one.heard % 1000 / 100),
             one.host.clone(),
             one.pid.to_string(),
             one.api.clone().unwrap_or_else(|| "-".to_owned()),
@@ -168,6 +173,7 @@ mod tests {
         };
         assert_eq!(roles(10_000), expect(&[("a", "leader"), ("b", "stand-by")]));
         assert_eq!(roles(11_000), expect(&[("a", "gone"), ("b", "stand-by")]));
+        assert_eq!(roles(12_500), expect(&[("a", "gone"), ("b", "silent")]));
         assert_eq!(roles(60_000), expect(&[("a", "gone")]));
     }
 }

@@ -36,7 +36,7 @@ fn until_one_is(bed: &Bed, more: &[&str], names: &[&str], role: &str) -> usize {
             return place;
         }
         assert!(Instant::now() < deadline, "none of {names:?} is {role}");
-        // asks again: they say so every two seconds
+        // asks again: they say so every second
         std::thread::sleep(Duration::from_millis(100));
     }
 }

@@ -113,6 +113,34 @@ fn others_go_first() {
     assert_eq!(took, Some((2900, Wish::Take(Why::Silence(ms(2900))))));
 }
 
+#[test]
+fn one_that_has_taken_the_right_gets_time_to_read() {
+    let mut election = Election::new(Timing::default(), 1, ms(0));
+    let beat = |term, farewell| Event::Beat { term, farewell };
+    let until = |election: &mut Election, from: u64, to: u64| {
+        let moments = (from..=to).step_by(100);
+        let mut wishes = moments.filter_map(|moment| {
+            let wish = election.handle(Event::Tick, ms(moment))?;
+            Some((moment, wish))
+        });
+        wishes.next()
+    };
+    assert_eq!(until(&mut election, 100, 1400), None);
+    assert_eq!(election.handle(Event::Begun, ms(1450)), None);
+    assert_eq!(until(&mut election, 1500, 4400), None);
+    assert_eq!(election.handle(beat(2, false), ms(4440)), None);
+    // of one that leads no more is waited for than silence
+    assert_eq!(election.handle(Event::Written, ms(4450)), None);
+    assert_eq!(until(&mut election, 4500, 5900), None);
+    let took = until(&mut election, 5950, 6100);
+    assert_eq!(took, Some((5950, Wish::Take(Why::Silence(ms(1500))))));
+    // it died before it spoke
+    assert_eq!(election.handle(Event::NotTaken, ms(6000)), None);
+    assert_eq!(election.handle(Event::Begun, ms(6000)), None);
+    let took = until(&mut election, 6050, 9500);
+    assert_eq!(took, Some((9050, Wish::Take(Why::Silence(ms(3050))))));
+}
+
 /// A record: who wrote it with which right, and what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Written {

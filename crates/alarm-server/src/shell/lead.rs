@@ -25,9 +25,13 @@ use crate::shell::publisher::Topics;
 /// How often it is looked whether the leader's process lives, where that can be told.
 const LOOK: Duration = Duration::from_millis(25);
 /// How often a stand-by says that it is there.
-const PRESENCE: Duration = Duration::from_secs(2);
+const PRESENCE: Duration = Duration::from_secs(1);
 /// One that was not heard of for so long does not stand by any more.
-const ABSENCE: Duration = Duration::from_secs(5);
+const ABSENCE: Duration = Duration::from_millis(2500);
+/// A leader that gave its last sign so short a time before this server began to listen is one whose place is taken: it
+/// died meanwhile, and clients shall see no restart. After a longer time nobody has watched anything, and the alarm
+/// system starts.
+const LATELY: Duration = Duration::from_secs(10);
 /// So many go first at most.
 const MOST_AHEAD: u32 = 4;
 /// How long the right to write may take to get.
@@ -121,7 +125,7 @@ pub(super) struct Lead {
     pub(super) is_listening: bool,
     /// Where this one's control API is.
     address: watch::Receiver<Option<SocketAddr>>,
-    /// Whether a leader lived while this one stood by.
+    /// Whether a leader lived while this one stood by, or just before.
     pub(super) has_followed: bool,
     /// What this one says of itself.
     pub(super) sign: Sign,
@@ -191,6 +195,8 @@ impl Lead {
         let term = leader.as_ref().map_or(0, |sign| sign.term);
         self.election = Election::new(Timing::default(), term, self.now());
         let is_over = leader.as_ref().is_none_or(|sign| sign.farewell);
+        self.has_followed =
+            self.may_wait() && leader.as_ref().is_some_and(|sign| is_lately(sign.time));
         self.is_listening = true;
         self.standing
             .send_replace(Standing::Following(leader.map(Box::new)));
@@ -462,6 +468,12 @@ async fn confirm(
             return;
         }
     }
+}
+
+/// Whether something was said so short a time ago that nothing was missed since.
+fn is_lately(time: i64) -> bool {
+    let ago = u64::try_from(milliseconds().saturating_sub(time)).unwrap_or(0);
+    Duration::from_millis(ago) < LATELY
 }
 
 fn milliseconds() -> i64 {

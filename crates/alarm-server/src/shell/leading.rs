@@ -25,6 +25,13 @@ struct Position {
     next: u64,
 }
 
+/// What the bus writes with every transaction of whoever has the right to write.
+#[derive(Debug, Deserialize)]
+struct Mark {
+    /// Counts the transactions of one holder.
+    sequence: u64,
+}
+
 /// Commands that wait while nobody obeys them here.
 #[derive(Debug, Default)]
 pub(super) struct Commands {
@@ -164,6 +171,7 @@ impl Owner {
                 self.elect(event);
             }
             Step::Taken(writer) => {
+                tracing::info!("nobody else can write any more; reading to the end");
                 self.taken = Some(writer);
                 self.elect(Event::Taken);
             }
@@ -298,7 +306,12 @@ impl Owner {
             return true;
         }
         if key.starts_with(MARK) {
-            self.elect(Event::Written);
+            let is_first = serde_json::from_str::<Mark>(value).is_ok_and(|mark| mark.sequence == 1);
+            self.elect(if is_first {
+                Event::Begun
+            } else {
+                Event::Written
+            });
             return true;
         }
         let is_other = key.starts_with(REPLICA);

@@ -209,6 +209,22 @@ impl World {
         world
     }
 
+    /// Starts the servers, one after the other, with every PV at something.
+    async fn begin(&mut self) {
+        for number in 0..PVS {
+            self.count += 1;
+            self.change(number, Severity::Ok);
+        }
+        for name in NAMES {
+            let process = self.start(name);
+            self.processes.push(process);
+            if self.signs.is_empty() {
+                self.another_leads(0).await;
+            }
+        }
+        self.go_on(PVS * 4).await;
+    }
+
     fn want(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             if let Effect::Publish(record) = effect
@@ -317,7 +333,11 @@ impl World {
         let pv = &mut self.pvs[number];
         let message = format!(r#""current_message":"{}""#, &*pv.state.message);
         let Some(wanted) = pv.waits_for.clone() else {
-            panic!("p{number} was written once more: {value}");
+            let key = format!("state:{}", path(number));
+            let before = self.seen.iter().rev().filter(|entry| entry.0 == key);
+            let before: Vec<_> = before.take(3).collect();
+            let leader = self.signs.last();
+            panic!("p{number} was written once more: {value} after {before:?}; {leader:?}");
         };
         let effects = match wanted {
             Wanted::Change => {
@@ -372,6 +392,11 @@ impl World {
             self.read().await;
             assert!(Instant::now() < deadline, "something is missing");
         }
+        // of one transaction each topic is shown in its own time
+        let end = Instant::now() + Duration::from_secs(10);
+        while self.seen.len() < self.wanted.len() && Instant::now() < end {
+            self.read().await;
+        }
         // what should not come has time to come
         let end = Instant::now() + Duration::from_secs(1);
         while Instant::now() < end {
@@ -399,37 +424,42 @@ impl World {
     }
 
     fn compare(&mut self, what: &str) {
-        let name = |entry: &(String, Option<String>)| {
-            format!("{} {}", entry.0, entry.1.as_deref().unwrap_or("-"))
-        };
-        // words have a topic of their own: no order among the two
-        for is_talk in [false, true] {
-            let only = |all: &[(String, Option<String>)]| -> Vec<String> {
-                let all = all
-                    .iter()
-                    .filter(|entry| entry.0.starts_with("talk:") == is_talk);
-                all.map(name).collect()
-            };
-            assert_eq!(only(&self.seen), only(&self.wanted), "{what}");
+        let (words, wanted) = self.compare_states(what);
+        assert_eq!(words, wanted, "{what}");
+    }
+
+    /// After brokers were away: words older than 20 s are forgotten, which may be before anybody has read them.
+    fn compare_after_an_outage(&mut self, what: &str) {
+        let (words, wanted) = self.compare_states(what);
+        let mut rest = wanted.iter();
+        for one in &words {
+            assert!(
+                rest.any(|other| other == one),
+                "{what}: `{one}` was said once more, or not in its place among {wanted:#?}"
+            );
         }
-        self.seen.clear();
-        self.wanted.clear();
+    }
+
+    /// The states must be those of the perfect server. Gives the words and those that it said: they have a topic of
+    /// their own, and no order holds among the two.
+    fn compare_states(&mut self, what: &str) -> (Vec<String>, Vec<String>) {
+        let only = |all: &[(String, Option<String>)], is_talk: bool| -> Vec<String> {
+            all.iter()
+                .filter(|(key, _value)| key.starts_with("talk:") == is_talk)
+                .map(|(key, value)| format!("{key} {}", value.as_deref().unwrap_or("-")))
+                .collect()
+        };
+        let (seen, wanted) = (
+            std::mem::take(&mut self.seen),
+            std::mem::take(&mut self.wanted),
+        );
+        assert_eq!(only(&seen, false), only(&wanted, false), "{what}");
+        (only(&seen, true), only(&wanted, true))
     }
 }
 
-async fn play(mut world: World) -> World {
-    for number in 0..PVS {
-        world.count += 1;
-        world.change(number, Severity::Ok);
-    }
-    for name in NAMES {
-        let process = world.start(name);
-        world.processes.push(process);
-        if world.signs.is_empty() {
-            world.another_leads(0).await;
-        }
-    }
-    world.go_on(PVS * 4).await;
+async fn play(mut world: World) {
+    world.begin().await;
     for round in 0..rounds() {
         let wait = Duration::from_millis(200 + world.chance.below(1500));
         world.pass(wait).await;
@@ -470,7 +500,6 @@ async fn play(mut world: World) -> World {
     world.go_on(PVS * 4).await;
     world.settle().await;
     world.compare("handed over");
-    world
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -482,26 +511,41 @@ async fn whatever_happens_to_the_leader_on_the_embedded_bus() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "fails on a busy machine: states of groups are written once more at a take-over"]
 async fn whatever_happens_to_the_leader_on_kafka() {
     let Some(brokers) = Broker::several("replicas", 3) else {
         return;
     };
     let place = format!("kafka:{}", brokers.servers());
-    let mut world = play(World::new(Arc::new(brokers.connect().await), place).await).await;
-    for node in 1..=3 {
-        tokio::task::block_in_place(|| brokers.kill_one(node));
-        world.go_on(PVS * 2).await;
-        tokio::task::block_in_place(|| brokers.start_one_again(node));
-        world.go_on(PVS * 2).await;
-        world.settle().await;
-        world.compare(&format!("broker {node} was away"));
-    }
+    play(World::new(Arc::new(brokers.connect().await), place).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_to_the_brokers() {
+    let Some(brokers) = Broker::several("away", 3) else {
+        return;
+    };
+    let place = format!("kafka:{}", brokers.servers());
+    let mut world = World::new(Arc::new(brokers.connect().await), place).await;
+    world.begin().await;
     // longer than the brokers keep a transaction open
     tokio::task::block_in_place(|| brokers.kill());
     world.pass(Duration::from_secs(12)).await;
     tokio::task::block_in_place(|| brokers.start_again());
     world.go_on(PVS * 4).await;
     world.settle().await;
-    world.compare("all brokers were away");
+    world.compare_after_an_outage("all brokers were away");
+    // a cluster without one of three goes on slowly: its producers find out only when a record has waited for 10 s
+    let nodes = if std::env::var_os("IOC_SOAK").is_some() {
+        3
+    } else {
+        1
+    };
+    for node in 1..=nodes {
+        tokio::task::block_in_place(|| brokers.kill_one(node));
+        world.go_on(PVS * 2).await;
+        tokio::task::block_in_place(|| brokers.start_one_again(node));
+        world.go_on(PVS * 2).await;
+        world.settle().await;
+        world.compare_after_an_outage(&format!("broker {node} was away"));
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::LeafConfig;
 use crate::leaf::{Leaf, Told};
 use crate::path::AlarmPath;
+use crate::server::own::digest;
 use crate::server::request::Who;
 use crate::server::watched::{Kept, Watched};
 use crate::server::{ComplaintKind, Effect, Record, Server, Timer, Topic};
@@ -107,11 +108,14 @@ impl Server {
         match value.map(read) {
             Some(Ok(StateMessage::Leaf(state))) => {
                 let before = self.stored.insert(path.clone(), state.clone());
+                let text = value.map(digest).unwrap_or_default();
+                self.stored_texts.insert(path.clone(), text);
                 self.confirm(&path, before.as_ref(), &state, now);
             }
             // a tombstone ends the item; states of groups are made from those of the leaves
             None => {
                 self.stored.remove(&path);
+                self.stored_texts.remove(&path);
                 self.remember_group(path, None);
             }
             Some(Ok(StateMessage::Group(severity))) => self.remember_group(path, Some(severity)),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::formula::Formula;
 use crate::path::AlarmPath;
+use crate::server::own::digest;
 use crate::server::sources::{PvId, Source, is_channel, key};
 use crate::server::{Effect, News, Record, Server, Topic};
 use crate::severity::Severity;
@@ -20,7 +21,6 @@ use crate::text::Text;
 use crate::time::Time;
 use crate::tree::{Content, ItemId};
 use crate::wire::key::{Key, Kind};
-use crate::wire::state::write_leaf;
 
 /// How much later than the stand-by the leader may hear of a change.
 const APART: Duration = Duration::from_secs(2);
@@ -40,6 +40,8 @@ pub(super) struct Standby {
 #[derive(Debug, Default)]
 struct Heard {
     last: Option<News>,
+    /// The newest of it that the leader has dealt with.
+    settled: Option<News>,
     /// Changes of which the leader has written nothing yet.
     changes: VecDeque<Change>,
     /// States that the leader has written and that were not heard of here yet.
@@ -73,6 +75,9 @@ impl Heard {
         };
         self.last = Some(news.clone());
         if !is_change {
+            if self.changes.is_empty() {
+                self.settled.clone_from(&self.last);
+            }
             return;
         }
         let is_face = |(_at, severity, message): &(Time, Severity, Text)| {
@@ -80,6 +85,7 @@ impl Heard {
         };
         if let Some(place) = self.ahead.iter().position(is_face) {
             self.ahead.drain(..=place);
+            self.settled.clone_from(&self.last);
             return;
         }
         if self.changes.len() == MOST_CHANGES {
@@ -98,7 +104,14 @@ impl Heard {
             .iter()
             .position(|change| self::face(&change.news) == face);
         match place {
-            Some(place) => drop(self.changes.drain(..=place)),
+            Some(place) => {
+                let dealt_with = self.changes.drain(..=place).next_back();
+                self.settled = if self.changes.is_empty() {
+                    self.last.clone()
+                } else {
+                    dealt_with.map(|change| change.news)
+                };
+            }
             // the same PV in several leaves is written several times
             None if self.confirmed.as_ref() == Some(&face) => {}
             None => {
@@ -250,12 +263,14 @@ impl Server {
         };
         let stored = self.stored.clone();
         let groups = std::mem::take(&mut self.stored_groups);
+        let written = std::mem::take(&mut self.stored_texts);
         // from there on time passes here: dates that came since then are no reason to be silent
         let then = standby.sign.map_or(now, |sign| sign.min(now));
         // what was heard of a PV before it was shelved says nothing any more when it is watched again
         let wanted = self.wanted_channels(then);
         standby.heard.retain(|name, _heard| wanted.contains(name));
         let mut effects = self.settle_after_leader(then, |name| standby.heard.contains_key(name));
+        self.recall(&standby.heard);
         self.started = true;
         self.nag_at = self.settings.nag_period.map(|period| now.after(period));
         self.beat_at = self.settings.heartbeat.is_some().then_some(now);
@@ -270,36 +285,42 @@ impl Server {
         for id in items {
             effects.extend(self.keep(id));
         }
-        self.leave_out_repeats(&mut effects, &stored);
+        Self::leave_out_repeats(&mut effects, written);
         self.publish_time(&effects, now);
         effects
     }
 
-    /// Leaves out states that say what the leader has written already: what was replayed may come to the same.
-    fn leave_out_repeats(
-        &self,
-        effects: &mut Vec<Effect>,
-        stored: &HashMap<AlarmPath, ClientState>,
-    ) {
-        let mut newest: HashMap<String, String> = stored
-            .iter()
-            .map(|(path, state)| {
-                let key = Key::new(Kind::State, path.clone()).to_string();
-                (key, write_leaf(state, self.mode))
-            })
+    /// States on the bus do not say when the PV came to what it is, which decides whether an alarm that waits for its
+    /// delay is over: that was heard here as well.
+    fn recall(&mut self, heard: &HashMap<String, Heard>) {
+        for (name, heard) in heard {
+            let (Some(News::Value(state)), Some(id)) = (&heard.settled, self.pvs.find(name)) else {
+                continue;
+            };
+            let leaves = self.pvs.get(id).map(|pv| pv.leaves.clone());
+            for leaf in leaves.iter().flat_map(|leaves| leaves.iter()) {
+                if let Some(watched) = self.tree.leaf_mut(*leaf) {
+                    watched.alarm.recall(state);
+                }
+            }
+        }
+    }
+
+    /// Leaves out states that the leader has written already, in the same words: what was replayed may come to the same.
+    fn leave_out_repeats(effects: &mut Vec<Effect>, written: HashMap<AlarmPath, u64>) {
+        let mut newest: HashMap<String, u64> = written
+            .into_iter()
+            .map(|(path, text)| (Key::new(Kind::State, path).to_string(), text))
             .collect();
         effects.retain(|effect| {
             let Effect::Publish(record) = effect else {
                 return true;
             };
-            match (newest.get_mut(&record.key), &record.value) {
-                (Some(newest), Some(value)) if newest == value => false,
-                (Some(newest), Some(value)) => {
-                    newest.clone_from(value);
-                    true
-                }
-                _ => true,
-            }
+            let (Some(newest), Some(value)) = (newest.get_mut(&record.key), &record.value) else {
+                return true;
+            };
+            let text = digest(value);
+            std::mem::replace(newest, text) != text
         });
     }
 

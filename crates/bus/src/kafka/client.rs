@@ -170,6 +170,8 @@ pub(super) fn reading(servers: &str, properties: &Properties, group: &str) -> Cl
         .set("enable.partition.eof", "true")
         // Whoever was too slow for a topic that deletes goes on with the oldest that is kept.
         .set("auto.offset.reset", "earliest")
+        // That a topic is read to its end is told only when a question for more has waited so long.
+        .set("fetch.wait.max.ms", "100")
         .set("fetch.error.backoff.ms", "50")
         .set("fetch.queue.backoff.ms", "20")
         .set("queued.min.messages", "20000")

@@ -36,6 +36,8 @@ const TURN_BYTES: usize = 4 * 1024 * 1024;
 const TRANSACTION_TIMEOUT: &str = "10000";
 /// How long one question to the brokers may take before it is asked again.
 const QUESTION: Duration = Duration::from_secs(5);
+/// How long the right is waited for before it is asked for again.
+const ASKING: Duration = Duration::from_millis(50);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long what is left is tried to be written when the writer is dropped.
@@ -361,7 +363,7 @@ impl Work {
             let producer: Producer =
                 ThreadedProducer::from_config_and_context(&self.config, self.deliveries.clone())
                     .map_err(|error| failure::creation(&self.servers, &error))?;
-            let error = match producer.init_transactions(QUESTION) {
+            let error = match initialize(&producer) {
                 Ok(()) => return Ok(producer),
                 Err(error) => error,
             };
@@ -489,13 +491,13 @@ impl Work {
                 KafkaError::Transaction(of) if of.txn_requires_abort() => {
                     return abort(producer, &error);
                 }
-                // the same question again: it goes on where it was
-                KafkaError::Transaction(of) if of.is_retriable() => {
-                    if self.shared.is_over_time() {
-                        return Ended::Unknown(error.to_string());
-                    }
-                }
+                // the same question again: it goes on where it was, and ends when the records' own time is over
+                KafkaError::Transaction(of) if of.is_retriable() => {}
+                KafkaError::Flush(Code::OperationTimedOut) => {}
                 _ => return Ended::Unknown(error.to_string()),
+            }
+            if self.shared.is_over_time() {
+                return Ended::Unknown(error.to_string());
             }
         }
     }
@@ -508,7 +510,17 @@ impl Work {
         let producer = self.begin(until_written)?;
         // from here on nothing of before can be written any more
         let newest = self.newest_mark(until_written)?;
-        if newest == Some(self.sequence) {
+        let is_written = newest == Some(self.sequence);
+        tracing::info!(
+            "`{}` is still ours; what was under way {}",
+            self.fence.name,
+            if is_written {
+                "is written"
+            } else {
+                "is written again"
+            }
+        );
+        if is_written {
             self.shared.settle(steps);
         }
         Ok(producer)
@@ -532,6 +544,9 @@ impl Work {
     fn read_mark(&self) -> Result<Option<(String, u64)>, KafkaError> {
         let consumer: BaseConsumer<Context> =
             BaseConsumer::from_config_and_context(&self.reading, self.deliveries.context.clone())?;
+        // A broker that has come back, or has just become the leader of the topic, does not know at once how far it is written,
+        // and would show an end that is too early. This question it answers only when it knows.
+        consumer.fetch_watermarks(&self.fence.topic, 0, QUESTION)?;
         let from = match self.deliveries.marked.load(Ordering::Acquire) {
             offset if offset < 0 => Offset::Beginning,
             // where the newest mark was that is known; later ones come after it
@@ -557,6 +572,27 @@ impl Work {
             }
         }
         Err(KafkaError::MessageConsumption(Code::OperationTimedOut))
+    }
+}
+
+/// Asks for the right until the producer has it, as long as one question may take.
+///
+/// The library looks again after half a second when it has no connection yet, or while the brokers end a transaction of
+/// the one before; called again it looks at once, and nobody speaks meanwhile.
+fn initialize(producer: &Producer) -> Result<(), KafkaError> {
+    let begun = Instant::now();
+    loop {
+        let asked = Instant::now();
+        match producer.init_transactions(ASKING) {
+            Err(KafkaError::Transaction(of))
+                if of.is_retriable()
+                    && of.code() != Code::TransactionalIdAuthorizationFailed
+                    && begun.elapsed() < QUESTION =>
+            {
+                std::thread::sleep(ASKING.saturating_sub(asked.elapsed()));
+            }
+            ended => return ended,
+        }
     }
 }
 
