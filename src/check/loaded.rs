@@ -168,12 +168,12 @@ async fn look(before: &str, after: &str, images: Images<'_>) -> Found {
                 *place = Some(contents);
             }
             Ok(None) => {
-                found.missing = Some(format!("the container engine has no image `{reference}`"))
+                found.missing = Some(format!("the container engine has no image `{reference}`"));
             }
             Err(error) => {
                 found.missing = Some(format!(
                     "image `{reference}` cannot be looked into: {error}"
-                ))
+                ));
             }
         }
     }

@@ -19,7 +19,7 @@ pub(crate) async fn status(args: &StatusArgs, context: &Context) -> CommandResul
     if let Target::Cluster(choice) =
         target::of_instances(&names, &args.beamline, &args.cluster, context)?
     {
-        return kubernetes::status::status(args, &choice, context).await;
+        return Box::pin(kubernetes::status::status(args, &choice, context)).await;
     }
     let fleet = Fleet::connect(&context.settings).await?;
     let subject = acting::deployed_one(&fleet, &args.instance, &args.beamline, context)?;

@@ -26,7 +26,8 @@ pub struct Subject<'a> {
 pub struct Bom {
     #[serde(rename = "$schema")]
     schema: &'static str,
-    bom_format: &'static str,
+    #[serde(rename = "bomFormat")]
+    format: &'static str,
     spec_version: &'static str,
     version: u32,
     metadata: Metadata,
@@ -137,15 +138,15 @@ impl Bom {
         ));
         components.extend(installed(packages, &system));
         let mut tool = Component::new("application", "ioc", env!("CARGO_PKG_VERSION"));
-        tool.bom_ref = "ioc".to_owned();
+        "ioc".clone_into(&mut tool.bom_ref);
         let mut image = Component::new("container", subject.reference, subject.id);
-        image.bom_ref = subject.id.to_owned();
+        subject.id.clone_into(&mut image.bom_ref);
         if let Some(sum) = subject.id.strip_prefix("sha256:") {
             image.hashes.push(sha256(sum));
         }
         Self {
             schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
-            bom_format: "CycloneDX",
+            format: "CycloneDX",
             spec_version: "1.6",
             version: 1,
             metadata: Metadata {

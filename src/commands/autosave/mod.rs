@@ -111,15 +111,14 @@ async fn from_pod(
     context: &Context,
 ) -> CommandResult<Vec<Entry>> {
     let cluster = target::connect(choice, context).await?;
-    let folder = match &place.folder {
-        Some(folder) => folder.clone(),
-        None => {
-            let release = ClusterRelease::open(&cluster, instance).await?;
-            let manifest = release.base().map_or("", |record| record.manifest.as_str());
-            let resources = manifest::parse_any(manifest)
-                .map_err(|finding| CommandError::from_diagnostic(ErrorKind::Input, *finding))?;
-            autosave::mount_path(&resources, instance).ok_or_else(|| no_mount(instance))?
-        }
+    let folder = if let Some(folder) = &place.folder {
+        folder.clone()
+    } else {
+        let release = ClusterRelease::open(&cluster, instance).await?;
+        let manifest = release.base().map_or("", |record| record.manifest.as_str());
+        let resources = manifest::parse_any(manifest)
+            .map_err(|finding| CommandError::from_diagnostic(ErrorKind::Input, *finding))?;
+        autosave::mount_path(&resources, instance).ok_or_else(|| no_mount(instance))?
     };
     in_pod::read(&cluster, instance, &folder, only).await
 }

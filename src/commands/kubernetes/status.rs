@@ -20,7 +20,7 @@ pub(crate) async fn status(
 ) -> CommandResult<Outcome> {
     let cluster = target::connect(choice, context).await?;
     let mut story = match find::find(&cluster, &args.instance).await {
-        Ok(found) => story::tell(&cluster, &found).await?,
+        Ok(found) => Box::pin(story::tell(&cluster, &found)).await?,
         // what is released and gone has a story too
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let seen = story::surroundings(&cluster).await?;

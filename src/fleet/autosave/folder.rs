@@ -121,14 +121,13 @@ pub fn put(
 /// Copies a file to its dated name; a second copy within one second gets a number more.
 fn keep(folder: &Path, name: &str, now: Timestamp) -> CommandResult<String> {
     let wanted = dated(name, now);
-    let (kept, path) = (1_u32..)
-        .map(|count| match count {
-            1 => wanted.clone(),
-            more => format!("{wanted}-{more}"),
-        })
-        .map(|name| (name.clone(), folder.join(name)))
-        .find(|(_, path)| fs_err::symlink_metadata(path).is_err())
-        .unwrap_or_else(|| (wanted.clone(), folder.join(&wanted)));
+    let mut kept = wanted.clone();
+    let mut more = 1_u32;
+    while fs_err::symlink_metadata(folder.join(&kept)).is_ok() {
+        more += 1;
+        kept = format!("{wanted}-{more}");
+    }
+    let path = folder.join(&kept);
     let source: PathBuf = folder.join(name);
     let metadata = fs_err::metadata(&source)?;
     let mode = metadata.permissions().mode() & 0o777;

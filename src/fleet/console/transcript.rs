@@ -169,7 +169,7 @@ mod tests {
             assert_eq!(transcript.add(rest.as_bytes()), None);
             transcript.finish("left").unwrap();
         }
-        let text = std::fs::read_to_string(&path).unwrap();
+        let text = fs_err::read_to_string(&path).unwrap();
         let without_times: Vec<&str> = text
             .lines()
             .map(|line| {
@@ -191,7 +191,7 @@ mod tests {
                 "--- left",
             ]
         );
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        let mode = fs_err::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 

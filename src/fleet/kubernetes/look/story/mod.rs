@@ -45,7 +45,7 @@ pub async fn tell(cluster: &Cluster, found: &Found) -> CommandResult<Story> {
         events::events(cluster, workload, pods),
         full_pod(cluster, pod),
         machine::node(cluster, pod),
-        modules::modules(cluster, found),
+        Box::pin(modules::modules(cluster, found)),
     );
     let revisions = seen_or(revisions, Vec::new(), &mut unseen);
     let events = seen_or(events, Vec::new(), &mut unseen);
