@@ -122,10 +122,10 @@ pub fn put(
 fn keep(folder: &Path, name: &str, now: Timestamp) -> CommandResult<String> {
     let wanted = dated(name, now);
     let mut kept = wanted.clone();
-    let mut more = 1_u32;
+    let mut count = 1_u32;
     while fs_err::symlink_metadata(folder.join(&kept)).is_ok() {
-        more += 1;
-        kept = format!("{wanted}-{more}");
+        count += 1;
+        kept = format!("{wanted}-{count}");
     }
     let path = folder.join(&kept);
     let source: PathBuf = folder.join(name);

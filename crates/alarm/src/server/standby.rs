@@ -297,8 +297,10 @@ impl Server {
             let (Some(News::Value(state)), Some(id)) = (&heard.settled, self.pvs.find(name)) else {
                 continue;
             };
-            let leaves = self.pvs.get(id).map(|pv| pv.leaves.clone());
-            for leaf in leaves.iter().flat_map(|leaves| leaves.iter()) {
+            let Some(leaves) = self.pvs.get(id).map(|pv| pv.leaves.clone()) else {
+                continue;
+            };
+            for leaf in leaves.iter() {
                 if let Some(watched) = self.tree.leaf_mut(*leaf) {
                     watched.alarm.recall(state);
                 }
