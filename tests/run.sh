@@ -96,7 +96,7 @@ soak() {
         echo "NOT CHECKED: fuzzing needs a nightly toolchain (rustup toolchain install nightly --profile minimal)" >&2
     fi
     say "alarm servers that take over from each other"
-    IOC_SOAK=1 cargo test --package alarm --lib --locked -- standby
+    PROPTEST_CASES=100000 cargo test --package alarm --lib --locked -- standby
     cargo build --package alarm-server --examples --locked
     IOC_SOAK=1 cargo test --package alarm-server --test it --locked -- replicas
     for round in $(seq "${ROUNDS:-20}"); do

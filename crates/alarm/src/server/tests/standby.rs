@@ -287,18 +287,7 @@ fn play(steps: &[(Step, bool)], deaths: &BTreeMap<usize, bool>) -> (Log, Log) {
     (written, wanted)
 }
 
-/// So many random courses are tried.
-fn courses() -> u32 {
-    if std::env::var_os("IOC_SOAK").is_some() {
-        100_000
-    } else {
-        200
-    }
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: courses(), ..ProptestConfig::default() })]
-
     #[test]
     fn together_they_write_what_one_would(
         steps in prop::collection::vec((step(), any::<bool>()), 1..40),
