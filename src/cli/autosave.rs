@@ -121,7 +121,8 @@ Examples:
   ioc autosave restore t01-ea-ioc-01 --from backup/auto_settings.sav --dry-run
 
 What was there is kept under a dated name. An IOC that runs would write over the file: stop it
-before, or let `--restart` do that. Instances on a cluster are not restored yet.")]
+before, or let `--restart` do that.
+On a cluster a pod that stands in for the stopped one puts the file in place.")]
 pub struct RestoreArgs {
     /// The instance
     #[arg(add = clap_complete::ArgValueCompleter::new(crate::cli::complete::instances))]

@@ -11,7 +11,7 @@ use crate::cli::autosave::{AutosaveVerb, WhereArgs};
 use crate::commands::target::{self, Target};
 use crate::commands::{Context, Outcome, acting};
 use crate::fleet::autosave::{self, Entry, folder};
-use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease, autosave as in_pod};
+use crate::fleet::kubernetes::{Cluster, ClusterChoice, ClusterRelease, autosave as in_pod};
 use crate::fleet::local::folders::Folders;
 use crate::fleet::manifest;
 use crate::fleet::overview::{self, Wanted};
@@ -111,16 +111,24 @@ async fn from_pod(
     context: &Context,
 ) -> CommandResult<Vec<Entry>> {
     let cluster = target::connect(choice, context).await?;
-    let folder = if let Some(folder) = &place.folder {
-        folder.clone()
-    } else {
-        let release = ClusterRelease::open(&cluster, instance).await?;
-        let manifest = release.base().map_or("", |record| record.manifest.as_str());
-        let resources = manifest::parse_any(manifest)
-            .map_err(|finding| CommandError::from_diagnostic(ErrorKind::Input, *finding))?;
-        autosave::mount_path(&resources, instance).ok_or_else(|| no_mount(instance))?
-    };
+    let folder = folder_in_pod(&cluster, instance, place).await?;
     in_pod::read(&cluster, instance, &folder, only).await
+}
+
+/// The folder of saved settings in the container: the one that is named, or that of the manifest.
+async fn folder_in_pod(
+    cluster: &Cluster,
+    instance: &str,
+    place: &WhereArgs,
+) -> CommandResult<String> {
+    if let Some(folder) = &place.folder {
+        return Ok(folder.clone());
+    }
+    let release = ClusterRelease::open(cluster, instance).await?;
+    let manifest = release.base().map_or("", |record| record.manifest.as_str());
+    let resources = manifest::parse_any(manifest)
+        .map_err(|finding| CommandError::from_diagnostic(ErrorKind::Input, *finding))?;
+    autosave::mount_path(&resources, instance).ok_or_else(|| no_mount(instance))
 }
 
 fn no_mount(instance: &str) -> CommandError {

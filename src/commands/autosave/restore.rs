@@ -1,6 +1,6 @@
 //! `ioc autosave restore`: an older file, or one of this machine, takes the place of what the IOC reads at its start.
 
-use std::path::Path;
+mod in_pod;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::commands::autosave::show::printable;
 use crate::commands::target::Target;
 use crate::commands::{Context, Outcome};
 use crate::fleet::autosave::saved_file::{SavedFile, Value, ValueChange, differences};
-use crate::fleet::autosave::{LARGEST_FILE, folder, restored_name};
+use crate::fleet::autosave::{Entry, LARGEST_FILE, folder, restored_name};
 use crate::fleet::session::{Fleet, Session};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
@@ -39,89 +39,107 @@ struct Restored {
 ///
 /// # Errors
 ///
-/// A file that an IOC would not read, an IOC that runs, an instance on a cluster; nothing is changed then.
+/// A file that an IOC would not read, an IOC that runs; nothing is changed then.
 pub(crate) async fn restore(args: &RestoreArgs, context: &Context) -> CommandResult<Outcome> {
     let name = &args.instance;
-    let printer = &context.printer;
-    if let Target::Cluster(_) = super::target(name, &args.place, context)? {
-        return Err(on_a_cluster(name));
+    if let Target::Cluster(choice) = super::target(name, &args.place, context)? {
+        return Box::pin(in_pod::restore(args, &choice, context)).await;
     }
     let (subject, path) = super::local(name, &args.place, context)?;
-    let source = source(args, &path)?;
-    let saved = SavedFile::of_bytes(&source.bytes);
-    if !saved.is_complete {
-        return Err(CommandError::new(
-            ErrorKind::Input,
-            format!(
-                "`{}` was not written to its end: an IOC would not restore it",
-                source.shown
-            ),
-        )
-        .hint(format!(
-            "`ioc autosave ls {name}` tells which files are complete"
-        )));
-    }
+    let source = source(args, |file| {
+        folder::read(&path, file).map_err(|error| super::listed(error, name))
+    })?;
+    let saved = source.complete(name)?;
     let fleet = Fleet::connect(&context.settings).await?;
     let doing = (!args.act.dry_run).then_some("restores saved settings");
     let mut session = fleet.open(&subject, doing)?;
     let runs = is_running(&session).await?;
     if runs && !args.restart {
-        return Err(CommandError::new(
-            ErrorKind::Conflict,
-            format!("`{name}` runs, and would write over the file before it reads it"),
-        )
-        .hint(format!("`ioc stop {name}` stops it, `ioc start {name}` then restores; or let `--restart` do both")));
+        return Err(it_runs(name));
     }
     let now = match folder::read(&path, &source.file) {
         Ok(entry) => entry.saved(),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    let mut restored = Restored {
-        instance: name.clone(),
-        changes: differences(&now.unwrap_or_default(), &saved),
-        file: source.file,
-        from: source.shown,
-        outcome: "planned",
-        kept: None,
-    };
+    let plan = Restored::planned(name, &source, &now.unwrap_or_default(), &saved);
     if args.act.dry_run {
-        printer.emit_text(&restored, text)?;
-        if printer.format() == OutputFormat::Table {
-            printer.info("nothing was changed (--dry-run)");
-        }
-        return Ok(Outcome::Success);
+        return plan.only_shown(context);
     }
-    printer.info(text(&restored).trim_end());
-    let question = if runs {
-        format!("Stop {name}, restore {} and start it again", restored.file)
-    } else {
-        format!("Restore {} of {name}", restored.file)
-    };
-    acting::ask(&args.act, printer, &question)?;
-    let put = || folder::put(&path, &restored.file, &source.bytes, Timestamp::now());
+    plan.ask(args, runs, context)?;
+    let put = || folder::put(&path, &source.file, &source.bytes, Timestamp::now());
     let kept = if runs {
         around(&mut session, args, context, put).await?
     } else {
         put()?
     };
-    if let Some(kept) = &kept {
-        printer.info(format!("{name}: {} is kept as {kept}", restored.file));
+    plan.done(kept, runs, context)
+}
+
+/// An IOC that runs would write over the file.
+fn it_runs(name: &str) -> CommandError {
+    CommandError::new(
+        ErrorKind::Conflict,
+        format!("`{name}` runs, and would write over the file before it reads it"),
+    )
+    .hint(format!(
+        "`ioc stop {name}` stops it, `ioc start {name}` then restores; or let `--restart` do both"
+    ))
+}
+
+impl Restored {
+    fn planned(instance: &str, source: &Source, now: &SavedFile, then: &SavedFile) -> Self {
+        Self {
+            instance: instance.to_owned(),
+            changes: differences(now, then),
+            file: source.file.clone(),
+            from: source.shown.clone(),
+            outcome: "planned",
+            kept: None,
+        }
     }
-    printer.info(if runs {
-        format!("{name}: {} restored, started again", restored.file)
-    } else {
-        format!(
-            "{name}: {} restored; `ioc start {name}` starts the IOC with it",
-            restored.file
-        )
-    });
-    restored.kept = kept;
-    restored.outcome = "restored";
-    if printer.format() != OutputFormat::Table {
-        printer.emit_text(&restored, |_| String::new())?;
+
+    /// The end of a dry run.
+    fn only_shown(&self, context: &Context) -> CommandResult<Outcome> {
+        context.printer.emit_text(self, text)?;
+        if context.printer.format() == OutputFormat::Table {
+            context.printer.info("nothing was changed (--dry-run)");
+        }
+        Ok(Outcome::Success)
     }
-    Ok(Outcome::Success)
+
+    fn ask(&self, args: &RestoreArgs, runs: bool, context: &Context) -> CommandResult<()> {
+        let (name, printer) = (&self.instance, &context.printer);
+        printer.info(text(self).trim_end());
+        let question = if runs {
+            format!("Stop {name}, restore {} and start it again", self.file)
+        } else {
+            format!("Restore {} of {name}", self.file)
+        };
+        acting::ask(&args.act, printer, &question)
+    }
+
+    fn done(
+        mut self,
+        kept: Option<String>,
+        runs: bool,
+        context: &Context,
+    ) -> CommandResult<Outcome> {
+        let (name, file, printer) = (&self.instance, &self.file, &context.printer);
+        if let Some(kept) = &kept {
+            printer.info(format!("{name}: {file} is kept as {kept}"));
+        }
+        printer.info(if runs {
+            format!("{name}: {file} restored, started again")
+        } else {
+            format!("{name}: {file} restored; `ioc start {name}` starts the IOC with it")
+        });
+        (self.kept, self.outcome) = (kept, "restored");
+        if printer.format() != OutputFormat::Table {
+            printer.emit_text(&self, |_| String::new())?;
+        }
+        Ok(Outcome::Success)
+    }
 }
 
 /// What takes the place of a file.
@@ -133,7 +151,31 @@ struct Source {
     bytes: Vec<u8>,
 }
 
-fn source(args: &RestoreArgs, path: &Path) -> CommandResult<Source> {
+impl Source {
+    /// What it says, if an IOC would restore it.
+    fn complete(&self, instance: &str) -> CommandResult<SavedFile> {
+        let saved = SavedFile::of_bytes(&self.bytes);
+        if saved.is_complete {
+            return Ok(saved);
+        }
+        Err(CommandError::new(
+            ErrorKind::Input,
+            format!(
+                "`{}` was not written to its end: an IOC would not restore it",
+                self.shown
+            ),
+        )
+        .hint(format!(
+            "`ioc autosave ls {instance}` tells which files are complete"
+        )))
+    }
+}
+
+/// What is wanted; `read` gives a file of the instance.
+fn source(
+    args: &RestoreArgs,
+    read: impl FnOnce(&str) -> CommandResult<Entry>,
+) -> CommandResult<Source> {
     let name = &args.instance;
     if let Some(file) = &args.file {
         super::plain(file)?;
@@ -148,7 +190,7 @@ fn source(args: &RestoreArgs, path: &Path) -> CommandResult<Source> {
             )
             .hint(format!("`ioc autosave ls {name}` lists its copies; a file of this machine is restored with `--from`")));
         }
-        let entry = folder::read(path, copy).map_err(|error| super::listed(error, name))?;
+        let entry = read(copy)?;
         return Ok(Source {
             file,
             shown: copy.to_owned(),
@@ -223,17 +265,6 @@ async fn around(
             args.instance
         ))),
     }
-}
-
-fn on_a_cluster(name: &str) -> CommandError {
-    CommandError::new(
-        ErrorKind::Unsupported,
-        format!("saved settings of `{name}` cannot be restored on a cluster yet"),
-    )
-    .caused_by("an IOC that runs writes over the file, and once it is stopped no pod has its claim")
-    .hint(format!(
-        "`ioc stop {name}`, run a pod that mounts its claim, `kubectl cp` the file into it, remove the pod, `ioc start {name}`"
-    ))
 }
 
 fn text(restored: &Restored) -> String {

@@ -182,7 +182,7 @@ pub(super) async fn carry_all_out(
     .await
 }
 
-async fn one(
+pub(super) async fn one(
     mut release: ClusterRelease,
     plan: Plan,
     options: &Options,

@@ -1,14 +1,14 @@
 //! `ioc start` on a cluster: a revision with the replicas that the instance had before it was stopped.
 
 use super::acting;
-use super::deploy::{EACH, carry_all_out};
-use super::stop::in_use;
+use super::deploy::{EACH, carry_all_out, one};
+use super::stop::{INTENT, in_use};
+use crate::cli::deploy::ActArgs;
 use crate::cli::lifecycle::StartArgs;
 use crate::commands::acting::options;
 use crate::commands::{Context, Outcome};
 use crate::fleet::deploy::Desired;
-use crate::fleet::kubernetes::plan::Allowed;
-use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease, intent};
+use crate::fleet::kubernetes::{Cluster, ClusterChoice, ClusterRelease, intent};
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// Starts instances.
@@ -22,14 +22,9 @@ pub(crate) async fn start(
     context: &Context,
 ) -> CommandResult<Outcome> {
     let (cluster, releases) = acting::opened(&args.selection, choice, context).await?;
-    let allowed = Allowed {
-        take_replicas: true,
-        sets_intent: true,
-        ..Allowed::default()
-    };
     let mut planned = Vec::new();
     for mut release in releases {
-        let plan = acting::plan(&mut release, desired, allowed, &args.act, context).await?;
+        let plan = acting::plan(&mut release, desired, INTENT, &args.act, context).await?;
         planned.push((release, plan));
     }
     if args.act.dry_run {
@@ -41,6 +36,24 @@ pub(crate) async fn start(
         Some(format!("Started by {}", cluster.user)),
     );
     carry_all_out(planned, EACH, &options, "started", context).await
+}
+
+/// Starts one instance for another verb, which has asked.
+///
+/// # Errors
+///
+/// As [`start`].
+pub(in crate::commands) async fn start_one(
+    cluster: &Cluster,
+    name: &str,
+    act: &ActArgs,
+    context: &Context,
+) -> CommandResult<()> {
+    let mut release = ClusterRelease::open(cluster, name).await?;
+    let plan = acting::plan(&mut release, desired, INTENT, act, context).await?;
+    let options = options(act, false, Some(format!("Started by {}", cluster.user)));
+    Box::pin(one(release, plan, &options, "started", context)).await?;
+    Ok(())
 }
 
 fn desired(release: &ClusterRelease) -> CommandResult<Desired> {

@@ -3,15 +3,24 @@
 use jiff::Timestamp;
 
 use super::acting;
-use super::deploy::{EACH, carry_all_out};
+use super::deploy::{EACH, carry_all_out, one};
+use crate::cli::deploy::ActArgs;
 use crate::cli::lifecycle::StopArgs;
 use crate::commands::acting::{ask, names, options};
 use crate::commands::{Context, Outcome};
 use crate::fleet::deploy::Desired;
 use crate::fleet::kubernetes::plan::Allowed;
-use crate::fleet::kubernetes::{ClusterChoice, ClusterRelease, intent};
+use crate::fleet::kubernetes::{Cluster, ClusterChoice, ClusterRelease, intent};
 use crate::fleet::store::Stopped;
 use crate::ui::error::{CommandError, CommandResult};
+
+/// What stopping and starting may do that a deploy may not.
+pub(super) const INTENT: Allowed = Allowed {
+    take_ownership: false,
+    force_conflicts: false,
+    take_replicas: true,
+    sets_intent: true,
+};
 
 /// Stops instances for good: they stay stopped through deploys until they are started.
 ///
@@ -35,17 +44,12 @@ pub(crate) async fn stop(
         by: cluster.user.clone(),
         at: Timestamp::now(),
     };
-    let allowed = Allowed {
-        take_replicas: true,
-        sets_intent: true,
-        ..Allowed::default()
-    };
     let mut planned = Vec::new();
     for mut release in running {
         let plan = acting::plan(
             &mut release,
             |release| desired(release, &who),
-            allowed,
+            INTENT,
             &args.act,
             context,
         )
@@ -62,6 +66,29 @@ pub(crate) async fn stop(
     ask(&args.act, printer, &format!("Stop {all}"))?;
     let options = options(&args.act, false, Some(format!("Stopped by {}", who.by)));
     carry_all_out(planned, EACH, &options, "stopped", context).await
+}
+
+/// Stops one instance for another verb, which has asked.
+///
+/// # Errors
+///
+/// As [`stop`].
+pub(in crate::commands) async fn stop_one(
+    cluster: &Cluster,
+    name: &str,
+    act: &ActArgs,
+    context: &Context,
+) -> CommandResult<()> {
+    let mut release = ClusterRelease::open(cluster, name).await?;
+    let who = Stopped {
+        by: cluster.user.clone(),
+        at: Timestamp::now(),
+    };
+    let desired = |release: &ClusterRelease| desired(release, &who);
+    let plan = acting::plan(&mut release, desired, INTENT, act, context).await?;
+    let options = options(act, false, Some(format!("Stopped by {}", who.by)));
+    Box::pin(one(release, plan, &options, "stopped", context)).await?;
+    Ok(())
 }
 
 fn desired(release: &ClusterRelease, who: &Stopped) -> CommandResult<Desired> {

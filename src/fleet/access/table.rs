@@ -239,6 +239,8 @@ pub fn needs(verb: &str) -> Vec<Need> {
         "autosave" => vec![
             EXEC,
             READ_RELEASES.or("the folder of saved settings has to be named (`--folder`)"),
+            Need::new("", &["pods"], &["get", "create", "delete"])
+                .or("`restore` cannot reach the claim of an instance that is stopped"),
         ],
         "diff" => vec![
             READ_OBJECTS,

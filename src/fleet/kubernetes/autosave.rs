@@ -29,6 +29,26 @@ done
 exit 0
 "#;
 
+/// Takes so many bytes from its input into a file beside, and then in place of the one of that name, which is kept.
+const PUT: &str = r#"
+cd "$1" || exit 3
+new=".$2.new"
+trap 'rm -f "./$new"' EXIT
+head -c "$4" >"./$new" || exit 4
+[ "$(($(wc -c <"./$new")))" = "$4" ] || { echo "not all of it arrived" >&2; exit 5; }
+kept=
+if [ -e "./$2" ] || [ -L "./$2" ]; then
+    [ -f "./$2" ] && [ ! -L "./$2" ] || { echo "$2 is not a file" >&2; exit 6; }
+    chmod "$(stat -c %a "./$2")" "./$new" || exit 4
+    kept=$3 count=1
+    while [ -e "./$kept" ]; do count=$((count + 1)); kept=$3-$count; done
+    cp -p "./$2" "./$kept" || exit 4
+fi
+sync "./$new" 2>/dev/null || sync
+mv -f "./$new" "./$2" || exit 4
+echo "$kept"
+"#;
+
 /// Most bytes that one answer may have.
 const LARGEST_ANSWER: usize = 128 * 1024 * 1024;
 
@@ -53,6 +73,21 @@ pub async fn read(
             error
         }
     })?;
+    read_in(cluster, &process, instance, folder, only).await
+}
+
+/// The same in a container that is known to run.
+///
+/// # Errors
+///
+/// As [`read`].
+pub async fn read_in(
+    cluster: &Cluster,
+    process: &PodProcess,
+    instance: &str,
+    folder: &str,
+    only: Option<&str>,
+) -> CommandResult<Vec<Entry>> {
     let script = SCRIPT.replace("LIMIT", &LARGEST_FILE.to_string());
     let command = [
         "sh",
@@ -63,7 +98,7 @@ pub async fn read(
         only.unwrap_or_default(),
     ];
     let command = command.map(str::to_owned).to_vec();
-    let mut connection = console::exec(cluster, &process, command, false).await?;
+    let mut connection = console::exec(cluster, process, command, false).await?;
     let (mut said, mut complained) = (Vec::new(), Vec::new());
     while let Some(piece) = connection.output.next().await {
         match piece? {
@@ -110,6 +145,53 @@ pub async fn read(
             })
         }
     }
+}
+
+/// Puts a file in place of `name`, all at once, with the rights of what was there. What was there is kept under `dated`
+/// or a name like it, which is returned.
+///
+/// # Errors
+///
+/// The folder cannot be written, which leaves the file that was there; the cluster refuses.
+pub async fn put_in(
+    cluster: &Cluster,
+    process: &PodProcess,
+    folder: &str,
+    name: &str,
+    bytes: &[u8],
+    dated: &str,
+) -> CommandResult<Option<String>> {
+    let size = bytes.len().to_string();
+    let command = ["sh", "-c", PUT, "sh", folder, name, dated, size.as_str()];
+    let command = command.map(str::to_owned).to_vec();
+    let mut connection = console::exec(cluster, process, command, false).await?;
+    let failed = |cause: String| {
+        CommandError::new(
+            ErrorKind::Cluster,
+            format!(
+                "`{name}` could not be put into `{folder}` of `{}`",
+                process.pod
+            ),
+        )
+        .caused_by(cause)
+        .hint("the file that was there is still there")
+    };
+    if let Err(error) = connection.send(bytes).await {
+        return Err(failed(error.to_string()));
+    }
+    let (mut kept, mut complained) = (Vec::new(), Vec::new());
+    while let Some(piece) = connection.output.next().await {
+        match piece? {
+            Piece::Output(bytes) => kept.extend_from_slice(&bytes),
+            Piece::Error(bytes) => complained.extend_from_slice(&bytes),
+        }
+    }
+    if connection.exit_code().await? != Some(0) {
+        let complained = String::from_utf8_lossy(&complained).trim().to_owned();
+        return Err(failed(complained));
+    }
+    let kept = String::from_utf8_lossy(&kept).trim().to_owned();
+    Ok((!kept.is_empty()).then_some(kept))
 }
 
 /// What [`SCRIPT`] wrote. Pure.

@@ -17,9 +17,9 @@ use crate::fleet::kubernetes::retry::retrying;
 use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 
 /// How long a node may take to get the image and start the container.
-const START: Duration = Duration::from_mins(2);
+pub(super) const START: Duration = Duration::from_mins(2);
 /// How often the pod is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(200);
+pub(super) const LOOK: Duration = Duration::from_millis(200);
 /// Reasons that no waiting mends.
 const HOPELESS: [&str; 6] = [
     "ErrImageNeverPull",
@@ -109,13 +109,16 @@ fn statuses(pod: &Pod) -> &[ContainerStatus] {
 
 /// How far a container has come.
 #[derive(Debug, PartialEq, Eq)]
-enum Progress {
+pub(super) enum Progress {
+    /// Its process runs.
     Runs,
+    /// It may still come.
     Waits,
+    /// It will not come, and why.
     Failed(String),
 }
 
-fn progress(statuses: &[ContainerStatus], name: &str) -> Progress {
+pub(super) fn progress(statuses: &[ContainerStatus], name: &str) -> Progress {
     let state = statuses
         .iter()
         .find(|status| status.name == name)

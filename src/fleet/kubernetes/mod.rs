@@ -44,6 +44,7 @@ pub mod records;
 pub mod release;
 pub mod relocation;
 pub mod retry;
+pub mod stand_in;
 pub mod survey;
 pub mod uninstall;
 mod wait;

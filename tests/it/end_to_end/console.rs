@@ -155,7 +155,7 @@ fn a_container_beside_the_ioc_sees_its_processes_and_volumes() {
     assert!(code.starts_with("exit code: 7\n"), "{code}");
     let missing = beamline.run(&["exec", &instance, "--debug-image", "none:1", "--", "true"]);
     assert!(
-        missing.starts_with("exit code: 3\n") && missing.contains("`none:1`"),
+        missing.starts_with("exit code: 4\n") && missing.contains("`none:1`"),
         "{missing}"
     );
     assert_eq!(beamline.row(&instance)["restarts"], 0);

@@ -6,6 +6,7 @@
 
 mod alarm;
 mod at_once;
+mod autosave;
 mod bed;
 mod broken;
 mod cluster;
