@@ -94,7 +94,7 @@ impl EngineImage {
             labels: labels.into_iter().collect(),
             created: image
                 .created
-                .map(|time| time.to_string())
+                .map(|time| time.to_rfc3339())
                 .unwrap_or_default(),
         }
     }

@@ -242,6 +242,8 @@ fn images_of_the_project() {
     ");
     let bill = beamline.json(&["image", "sbom", "ioc-sim"]);
     assert_eq!(bill["bomFormat"], "CycloneDX");
+    let made = bill["metadata"]["timestamp"].as_str().unwrap();
+    made.parse::<jiff::Timestamp>().unwrap();
     let of = |name: &str| {
         let components = bill["components"].as_array().unwrap();
         let found = components.iter().find(|each| each["name"] == name);
