@@ -131,29 +131,16 @@ fn a_container_beside_the_ioc_sees_its_processes_and_volumes() {
     };
     let developer = "localhost/ioc-sim-developer:it";
     assert_eq!(inside(&["--debug-image", developer]), inside(&[]));
+    let beside = |image: &str, script: &str| {
+        let command = ["--debug-image", image, "--", "sh", "-c", script];
+        beamline.run(&[&["exec", &instance], &command[..]].concat())
+    };
     // what only that image has
-    beamline.succeed(&[
-        "exec",
-        &instance,
-        "--debug-image",
-        developer,
-        "--",
-        "sh",
-        "-c",
-        "command -v g++",
-    ]);
-    let code = beamline.run(&[
-        "exec",
-        &instance,
-        "--debug-image",
-        developer,
-        "--",
-        "sh",
-        "-c",
-        "exit 7",
-    ]);
+    let compiler = beside(developer, "command -v g++");
+    assert!(compiler.starts_with("exit code: 0\n"), "{compiler}");
+    let code = beside(developer, "exit 7");
     assert!(code.starts_with("exit code: 7\n"), "{code}");
-    let missing = beamline.run(&["exec", &instance, "--debug-image", "none:1", "--", "true"]);
+    let missing = beside("none:1", "true");
     assert!(
         missing.starts_with("exit code: 4\n") && missing.contains("`none:1`"),
         "{missing}"

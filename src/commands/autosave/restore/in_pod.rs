@@ -19,8 +19,8 @@ use crate::ui::error::{CommandError, CommandResult, ErrorKind};
 ///
 /// # Errors
 ///
-/// A file that an IOC would not read, an IOC that runs, the cluster's refusal; an IOC that was stopped for it is started
-/// again in any case.
+/// A file that an IOC would not read, an IOC that runs, the cluster's refusal; an IOC that has been stopped for it is
+/// started again also when the file could not be put in place.
 pub(super) async fn restore(
     args: &RestoreArgs,
     choice: &ClusterChoice,
@@ -91,7 +91,13 @@ async fn around(
         no_wait: false,
         ..args.act.clone()
     };
-    stop::stop_one(cluster, name, &waiting, context).await?;
+    stop::stop_one(cluster, name, &waiting, context)
+        .await
+        .map_err(|error| {
+            error.hint(format!(
+                "nothing was restored; `ioc status {name}` tells whether it was stopped, `ioc start {name}` starts it"
+            ))
+        })?;
     let acted = with_stand_in(cluster, found, context, async |process| {
         put(cluster, process, folder, source).await
     })
